@@ -24,13 +24,15 @@ from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse
 from aifactory.buyplan.optimise.evaluate import evaluate_plan, path_weights, recourse_of
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.order_months import due_dates
+from aifactory.buyplan.room_for_orders import first_months
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.fleet.widths import no_widths
 from aifactory.units import percent
 
 KEYS = ["pool", "purchase_option", "start_index"]
 REASON_COLUMNS = ["paths_share", "reason", "binds", "binds_share", "serves", "saved_usd_per_hour", "price_fall_kept",
-                  "wait_usd", "timing", "limit", "why"]  # fmt: skip
+                  "wait_usd", "timing", "limit", "not_before", "why"]  # fmt: skip
+WORDS = ["reason", "binds", "serves", "timing", "limit", "not_before", "why"]
 HALF = 0.5
 CHEAPER, RESERVE, SMALLEST = "cheaper than hours", "no hours to rent", "smallest order offered"
 #: Use cases named beside an order; savings that are worth a word, share of the cost of a node.
@@ -125,28 +127,29 @@ def reasons_of(case: Case, problem: Problem, nodes: np.ndarray) -> pd.DataFrame:
     the row that binds, in words; binds_share: share of the paths on which it binds; serves: use cases whose work the last
     node takes, with their shares; saved_usd_per_hour: what an hour of it costs otherwise, people and storage included; price_fall_kept:
     by which share the price of such hours may fall before the node no longer pays; wait_usd: what it costs more the next time it may be placed;
-    timing, limit: what sets its date, and what keeps a cheaper order away; why: all of it in a sentence.
+    timing, limit: what sets its date, and what keeps a cheaper order away; not_before: first month in which limits leave room for
+    it (`room_for_orders`), empty where none keeps it from an earlier one; why: all of it in a sentence.
     """
     count = len(problem.orders)
     stands = np.zeros((0, 0))
     if problem.widths.known.any():
         stands = case.slots.total(load_of_any_width(case).held[1:] * case.slots.size, case.pools)
     last = LastNodes(problem, np.asarray(nodes, dtype=float)[:count], stands)
-    rows = [_row(case, last, int(column)) for column in np.flatnonzero(last.nodes)]
+    room = first_months(problem, last.nodes)
+    rows = [_row(case, last, int(column), room.get(int(column), "")) for column in np.flatnonzero(last.nodes)]
     return pd.DataFrame(rows, columns=[*KEYS, *REASON_COLUMNS])
 
 
 def with_reasons(orders: pd.DataFrame, reasons: pd.DataFrame | None, case: Case) -> pd.DataFrame:
     """Orders with the columns of `reasons_of`; empty where orders were not chosen over paths."""
     if reasons is None:
-        words = ["reason", "binds", "serves", "timing", "limit", "why"]
-        return orders.assign(**dict.fromkeys(REASON_COLUMNS, np.nan) | dict.fromkeys(words, ""))
+        return orders.assign(**dict.fromkeys(REASON_COLUMNS, np.nan) | dict.fromkeys(WORDS, ""))
     places = reasons.join(case.streams.pools[["region", "accelerator_id"]], on="pool").drop(columns="pool")
     found = orders.merge(places, on=["region", "accelerator_id", *KEYS[1:]], how="left")
-    return found.fillna(dict.fromkeys(["reason", "binds", "serves", "timing", "limit", "why"], ""))
+    return found.fillna(dict.fromkeys(WORDS, ""))
 
 
-def _row(case: Case, last: LastNodes, column: int) -> tuple:
+def _row(case: Case, last: LastNodes, column: int, not_before: str) -> tuple:
     problem, (option, month) = last.problem, last.problem.orders[column]
     cost, value = problem.order_usd[column], last.by_path(column)
     pays = value >= cost + problem.order_swing[:, column]
@@ -167,7 +170,7 @@ def _row(case: Case, last: LastNodes, column: int) -> tuple:
     if least:
         timing = _joined(timing, f"{option.minimum_nodes * problem.node_size[option.platform]:g} is the smallest order")
     wait = np.nan if held else wait  # later the fleet that must stand ready would be short
-    figures = (float(pays.mean()), reason, binds, share, serves, hourly, kept, wait, timing, limit)
+    figures = (float(pays.mean()), reason, binds, share, serves, hourly, kept, wait, timing, limit, not_before)
     start = month + 1 + option.lead_months
     return (
         option.platform,

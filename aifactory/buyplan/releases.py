@@ -107,10 +107,13 @@ def _commitments(orders: pd.DataFrame) -> pd.DataFrame:
     """Orders that are not firm on approval; renewals follow their own hours, not demand."""
     kept = [*PLACE, "band", "purchase_option", "accelerators", "order_month", "start_month", "commitment_usd"]
     if orders.empty:
-        return pd.DataFrame(columns=[*kept, "kind", "lead_time_weeks", "starts_with"])
+        return pd.DataFrame(columns=[*kept, "kind", "lead_time_weeks", "starts_with", "not_before"])
     later = orders[~orders["renewal"].astype(bool) & ~is_firm(orders)]
     timing = later.get("timing", pd.Series("", index=later.index)).astype("str")
-    return later[[*kept, "lead_time_weeks"]].assign(kind=COMMITMENT, starts_with=timing.str.extract(BY_DATE)[0])
+    room = later.get("not_before", pd.Series("", index=later.index)).astype("str").replace("", np.nan)
+    return later[[*kept, "lead_time_weeks"]].assign(
+        kind=COMMITMENT, starts_with=timing.str.extract(BY_DATE)[0], not_before=room
+    )
 
 
 def _named(steps: pd.DataFrame, bands: pd.DataFrame) -> pd.DataFrame:

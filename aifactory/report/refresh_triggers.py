@@ -10,7 +10,7 @@ from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Group, figure, group, section, table
 from aifactory.report.text import join_words, month_name, pct, pct_beside, plural
 from aifactory.review import Review
-from aifactory.review.band_triggers import by_date
+from aifactory.review.band_triggers import NO_ROOM, by_date
 from aifactory.review.plan_use import CONTRADICTS, NOT_PLANNED
 
 POOLS, STEPS = "pools table", "approved_plan and approved_bands tables; demand_windows and jobs tables"
@@ -51,7 +51,23 @@ def _steps_answer(ws: Workspace, review: Review) -> str:
         what = "The date has" if dated.all() else "Demand and the date have" if dated.any() else "Demand has"
         text = f"{what} released {plural(len(fired), 'step')} of the approved plan, {new} of them this month: {join_words([*named, *rest])}"
     behind = f", {held} wait{'s' * (held == 1)} for demand that is behind plan" if held else ""
-    return f"{text}; {near or 'none'} come{'s' * (near == 1)} near{behind}."
+    return f"{text}; {near or 'none'} come{'s' * (near == 1)} near{behind}{_no_room(rows)}."
+
+
+def _no_room(rows: pd.DataFrame) -> str:
+    """Steps whose load is there before power, space or money of the plan are."""
+    full = rows[rows["state"] == NO_ROOM]
+    if full.empty:
+        return ""
+    named = [
+        f"{row.accelerators} {row.accelerator_id} in {row.region} not before {month_name(row.not_before)}"
+        for row in full.head(NAMED).itertuples()
+    ]
+    more = f" and {plural(len(full) - NAMED, 'more step')}" if len(full) > NAMED else ""
+    return (
+        f"; demand has reached {plural(len(full), 'step')} for which the limits of the plan leave no room yet: "
+        f"{join_words(named)}{more}"
+    )
 
 
 def _no_step_due(ws: Workspace) -> str:
@@ -93,6 +109,11 @@ def _steps_table(ws: Workspace, review: Review) -> Block:
         "months": Col("Months to trigger", "num1"),
         "fired_in": Col("Reached in"),
         **(
+            {"not_before": Col("No room before", "month")}
+            if "not_before" in rows and rows["not_before"].notna().any()
+            else {}
+        ),
+        **(
             {"starts_with": Col("By its date: there when")}
             if "starts_with" in rows and rows["starts_with"].notna().any()
             else {}
@@ -104,6 +125,8 @@ def _steps_table(ws: Workspace, review: Review) -> Block:
         "the month of the order; straight line through six months. Demand is taken as in that month, by proven yearly seasons and stated launches, where accelerators are ordered, and as measured where they are rented. A dash: the trend does not reach it within three years. A fired step is "
         "closed by a decision about its region and accelerator in the decisions table."
     )
+    if "not_before" in columns:
+        note += " No room before: power, space, money or the share of a vendor that the plan may take leave none for the order until then, wherever the load is."
     if "starts_with" in columns:
         note += " An order that is there when a use case starts is released by its date, since no load of today speaks for it; one that is there when a term ends, by its date at the latest."
     caption = "Steps of the approved plan and the load that releases them"

@@ -6,7 +6,8 @@ plan has there in the month of the order, wherever they work today: an order for
 released by the growth of that work. Capacity counts the work that the plan has there by now: it is needed from the day
 on which the work moves, however much has grown before. A step fires in the first month in which the load reaches what
 the plan expected at its order; one that is there when a use case starts in the month of its order, one that is there when a term
-ends in that month at the latest.
+ends in that month at the latest. Where limits of the plan leave no room before some month, a load that is there earlier releases
+the step in that month.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from aifactory.review.guardrails import APPROACHING_MONTHS, TREND_MONTHS, months
 from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH, MONTHS_PER_YEAR
 
 FIRED, RELEASED, APPROACHING, HELD, QUIET = "fired", "released", "approaching", "held back", "quiet"
+NO_ROOM = "no room yet"
 #: How `starts_with` of a launch ends (`buyplan.order_months.launches`).
 LAUNCH = " starts"
 WEEKS_PER_MONTH = 365.25 / 7 / MONTHS_PER_YEAR
@@ -28,7 +30,7 @@ WEEKS_PER_MONTH = 365.25 / 7 / MONTHS_PER_YEAR
 Usual = Callable[[str, pd.PeriodIndex], np.ndarray]
 COLUMNS = [*PLACE, "band", "kind", "purchase_option", "accelerators", "order_month", "value", "threshold",
            "slope_per_month", "months_to_trigger", "state", "fired_in", "lead_time_weeks", "commitment_usd",
-           "milestone", "starts_with", "owner_role"]  # fmt: skip
+           "milestone", "starts_with", "not_before", "owner_role"]  # fmt: skip
 
 
 def pool_loads(
@@ -86,8 +88,8 @@ def band_triggers(
     A level load crosses the threshold of far steps by chance, so a step counts from a year before its order.
     `fired`: the load reached the threshold since approval and nothing was decided; `released`: a decision about
     the pool (subject `region accelerator_id`) stands in the log since; `approaching`: the straight line of the last
-    six months reaches it within three months or the lead time; `held back`: the order month has come, the load has
-    not; else `quiet`.
+    six months reaches it within three months or the lead time; `no room yet`: the load is there, and power, space or money of
+    the plan are not before `not_before`; `held back`: the order month has come, the load has not; else `quiet`.
 
     Orders stay for their term, so their load is what the demand of a month comes to in the month of the order, by known
     seasons and stated launches (`usual`, see `demand.events.usual_factor`): a yearly peak alone releases none. Capacity
@@ -111,7 +113,7 @@ def band_triggers(
         for step in mine.itertuples(index=False)
     ]
     table = pd.DataFrame([row for row in rows if row], columns=COLUMNS)
-    rank = table["state"].map({FIRED: 0, APPROACHING: 1, HELD: 2, QUIET: 3, RELEASED: 4})
+    rank = table["state"].map({FIRED: 0, NO_ROOM: 1, APPROACHING: 2, HELD: 3, QUIET: 4, RELEASED: 5})
     order = ["rank", "hours", "months_to_trigger", "order_month", *PLACE, "kind", "band"]
     table = table.assign(rank=rank, hours=table["kind"] != COMMITMENT)
     return table.sort_values(order, ignore_index=True)[COLUMNS]
@@ -178,15 +180,29 @@ def _row(step: tuple, loads: pd.DataFrame, plan_period: str, period: str, decide
     until = _months_until(step, period)
     near = wait <= notice or bool(starts and until <= APPROACHING_MONTHS)
     wait = min(wait, float(until)) if starts else wait  # its date comes, wherever the load is
+    room = _room(step)
+    fired_in = max(fired_in, room) if fired_in else ""
     done = decided.get(" ".join(place), "") >= fired_in
     state = (RELEASED if done else FIRED) if fired_in else APPROACHING if near else HELD if due else QUIET
+    if fired_in > period:
+        wait, state, fired_in = float(_months_from(period, room)), RELEASED if done else NO_ROOM, ""
     return (*place, step.band, step.kind, step.purchase_option, step.accelerators, step.order_month, value, limit, slope,
             0.0 if fired_in else wait, state, fired_in, step.lead_time_weeks, step.commitment_usd, step.milestone,
-            starts, step.owner_role)  # fmt: skip
+            starts, room or None, step.owner_role)  # fmt: skip
+
+
+def _room(step: tuple) -> str:
+    """First month in which limits of the plan leave room for a step; empty where none keeps it."""
+    room = getattr(step, "not_before", None)
+    return room if isinstance(room, str) else ""
 
 
 def _months_until(step: tuple, period: str) -> int:
-    return (pd.Period(step.order_month, "M") - pd.Period(period, "M")).n
+    return _months_from(period, step.order_month)
+
+
+def _months_from(period: str, month: str) -> int:
+    return (pd.Period(month, "M") - pd.Period(period, "M")).n
 
 
 def _by_date(step: tuple, period: str, decided: dict[str, str]) -> tuple:
@@ -196,7 +212,7 @@ def _by_date(step: tuple, period: str, decided: dict[str, str]) -> tuple:
     state = (RELEASED if done else FIRED) if wait <= 0 else APPROACHING if wait <= APPROACHING_MONTHS else QUIET
     return (step.region, step.accelerator_id, step.band, step.kind, step.purchase_option, step.accelerators, step.order_month,
             np.nan, np.nan, np.nan, float(max(wait, 0)), state, step.order_month if wait <= 0 else "", step.lead_time_weeks,
-            step.commitment_usd, step.milestone, step.starts_with, step.owner_role)  # fmt: skip
+            step.commitment_usd, step.milestone, step.starts_with, _room(step) or None, step.owner_role)  # fmt: skip
 
 
 def _slope(series: pd.Series, period: str) -> float:

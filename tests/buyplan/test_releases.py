@@ -97,6 +97,12 @@ def test_an_order_for_a_launch_or_the_end_of_a_term_is_due_on_its_date():
     assert release_steps(PLAIN, BANDS, ORDERS, "2026-07")["starts_with"].isna().all()  # orders that state no timing
 
 
+def test_an_order_keeps_the_month_before_which_limits_leave_no_room():
+    orders = ORDERS.assign(order_month="2026-10", renewal=False, not_before=["", "2026-09", ""], band="growth")
+    waits = release_steps(PLAIN, BANDS, orders, "2026-07").query("kind == 'commitment'")
+    assert sorted(waits["not_before"].fillna("")) == ["", "2026-09"]
+
+
 def test_other_scenarios_and_other_pools_do_not_mix():
     more = pd.concat([fleet([99] * 4, [0] * 4, [0, 9, 9, 99], [9.0] * 4, scenario="aggressive"), PLAIN,
                       fleet([1] * 4, [0] * 4, [0, 0, 0, 1], [0.1, 0.2, 0.3, 0.4], accelerator="l4")])  # fmt: skip

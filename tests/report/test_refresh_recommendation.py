@@ -217,3 +217,15 @@ def test_the_wait_for_a_trigger_is_said_in_whole_months(months, words):
     }
     text = _pools_answer(SimpleNamespace(triggers=pd.DataFrame([row]), band_triggers=step("quiet").iloc[:0]))
     assert ("away" in text) == bool(words) and (words or "") in text
+
+
+def test_steps_whose_load_is_there_before_the_power_is_are_told_apart_from_those_released():
+    rows = pd.DataFrame(
+        {"state": ["no room yet", "quiet"], "accelerators": [8, 4], "accelerator_id": ["mi300x", "l4"], "region": ["home", "home"],
+         "not_before": ["2027-02", None], "fired_in": ["", ""], "starts_with": [None, None], "order_month": ["2027-04", "2027-06"]}
+    )  # fmt: skip
+    text = _steps_answer(SimpleNamespace(period="2026-10"), SimpleNamespace(band_triggers=rows))
+    assert text == (
+        "Demand released no step of the approved plan that waits for a decision in October 2026; none come near; demand has reached "
+        "1 step for which the limits of the plan leave no room yet: 8 mi300x in home not before February 2027."
+    )

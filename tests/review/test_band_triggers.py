@@ -93,6 +93,24 @@ def test_kit_for_the_end_of_a_term_waits_for_load_until_its_date(order_month, li
     )
 
 
+@pytest.mark.parametrize(
+    ("not_before", "loads", "state", "wait", "fired"),
+    [
+        ("2026-12", (2.0, 2.0, 2.0), "no room yet", 2.0, ""),  # the site has power from December on
+        ("2026-10", (2.0, 2.0, 2.0), "fired", 0.0, "2026-10"),
+        ("2026-09", (1.0, 1.0, 2.0), "fired", 0.0, "2026-10"),  # room first, load later
+        (None, (2.0, 2.0, 2.0), "fired", 0.0, "2026-08"),
+        ("2026-12", (1.0, 1.0, 1.0), "quiet", np.inf, ""),  # neither
+    ],
+)
+def test_a_load_releases_no_order_before_limits_leave_room_for_it(not_before, loads, state, wait, fired):
+    """An order planned for April that 1.9 accelerators at work release: not while power or money of the plan are taken."""
+    order = step(1.9, order_month="2027-04", kind="commitment", not_before=not_before)
+    row = band_triggers(plan(), order, measured(*loads), PERIOD).iloc[0]
+    assert (row["state"], row["fired_in"]) == (state, fired)
+    assert row["months_to_trigger"] == wait and (row["not_before"] or None) == not_before
+
+
 def test_the_load_of_a_pool_is_units_times_accelerators_per_unit():
     both = pd.concat([plan(), plan(loads=(1.0, 1.0, 1.0), use_case_id="faq").assign(units=500.0)])
     demand = pd.concat([measured(3.0), measured(1.0, use_case="faq").assign(units=744.0), measured(9.0, region="eu")])
