@@ -9,6 +9,7 @@ Public tables mix conventions. What can be told from the numbers themselves is p
 - a worker whose weights do not fit was not described: the smallest power of two that holds them is taken;
 - an aggregated deployment whose requests at a time are several times batch x attention ranks ran so many workers;
   where no ranks are stated and the accelerators divide by it, so many ranks, each with a batch of its own;
+- experts over more accelerators than the tensor degree of attention leave it to so many ranks;
 - workers that are not stated follow what stated ones do, see `TYPICAL_WORKERS`.
 """
 
@@ -69,15 +70,27 @@ def with_layout(d: pd.DataFrame) -> pd.DataFrame:
 
 
 def concurrency_of(d: pd.DataFrame) -> pd.Series:
-    """Requests at a time: as stated, else batch per attention rank times ranks, else 1."""
-    aggregated = ~_says_disaggregated(d)
-    batch = np.where(aggregated, d["batch_size"], d["decode_batch_size"]) * _of(d, "attention_dp_size", aggregated)
-    return d["silicon_concurrency"].fillna(pd.Series(batch, index=d.index)).fillna(1.0)
+    """Requests at a time: as stated, else batch per attention rank times ranks, else 1.
+
+    Where ranks follow from the experts' degrees alone and what is stated equals the batch, it is that of one rank.
+    """
+    aggregated, ranks = ~_says_disaggregated(d), _ranks(d)
+    several = aggregated & d["attention_dp_size"].isna() & (ranks > 1)
+    each = np.where(aggregated, ranks.fillna(1.0), _of(d, "attention_dp_size", aggregated))
+    batch = pd.Series(np.where(aggregated, d["batch_size"], d["decode_batch_size"]) * each, index=d.index)
+    stated = d["silicon_concurrency"].mask(several & (d["silicon_concurrency"] == d["batch_size"]))
+    return stated.fillna(batch).fillna(1.0)
+
+
+def _ranks(d: pd.DataFrame) -> pd.Series:
+    """Attention ranks of aggregated engines: as stated, else accelerators of the experts over the tensor degree; NaN."""
+    experts = d["moe_tp_size"].fillna(1.0) * d["moe_ep_size"].fillna(1.0) / d["tp_size"]
+    return d["attention_dp_size"].fillna(experts.where((experts > 1) & (np.mod(experts, 1) == 0)))
 
 
 def _engines(d: pd.DataFrame, gpus: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Workers and attention ranks of aggregated deployments, from requests at a time over batch x stated ranks."""
-    stated = d["attention_dp_size"].to_numpy(dtype=float)
+    stated = _ranks(d).to_numpy(dtype=float)
     ranks = np.nan_to_num(stated, nan=1.0)
     times = np.nan_to_num((d["silicon_concurrency"] / (d["batch_size"] * ranks)).to_numpy(dtype=float), nan=1.0)
     times = np.where((times >= 2) & (np.abs(times - np.round(times)) < TIMES_OFF * times), np.round(times), 1.0)

@@ -58,6 +58,16 @@ def test_a_worker_that_cannot_hold_the_weights_was_not_described():
     assert found["layout"].startswith("unfit")
 
 
+@pytest.mark.parametrize(("tensor", "batch", "ranks"), [(4.0, 20.0, 1), (2.0, 11.0, 2), (1.0, 5.0, 4)])
+def test_experts_over_more_accelerators_than_attention_leave_it_to_ranks(tensor, batch, ranks):
+    """Published for one engine on four accelerators, 2,000 tokens in and 100 out: 20, 2 x 11 and 4 x 5 requests."""
+    degrees = {"tp_size": tensor, "moe_tp_size": 4.0, "moe_ep_size": 1.0, "batch_size": batch}
+    found = deployment(silicon_concurrency=batch, **degrees)
+    assert (found["ranks"], found["concurrency"], found["gpus"]) == (ranks, batch * ranks, 4)
+    assert deployment(silicon_concurrency=np.nan, **degrees)["concurrency"] == batch * ranks
+    assert deployment(silicon_concurrency=300.0, **degrees)["concurrency"] == 300
+
+
 def test_concurrency_is_stated_or_the_batch_of_each_rank():
     d = pd.DataFrame(
         [dict.fromkeys(LAYOUT, np.nan) | {"mode": "agg", "batch_size": 16.0, "attention_dp_size": 4.0}] * 3
