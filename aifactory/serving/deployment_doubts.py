@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from aifactory.serving.deployment_crowd import seat_wait_ms
 from aifactory.serving.deployment_model import deployment_constants, with_prior
 
 #: Times the whole line from which a first token is in doubt.
@@ -20,7 +21,8 @@ LATE = 3.0
 def with_late(d: pd.DataFrame) -> pd.DataFrame:
     """Add `late`: log of the measured time to first token over `LATE` times the whole line, 0 where it is not later."""
     line = with_prior(d, deployment_constants() | {"ttft_burst": 1.0})["prior_ttft"]
-    over = np.log(d["silicon_ttft_ms"]) - line - np.log(LATE)
+    line_ms = np.exp(line) + seat_wait_ms(d, d["silicon_tpot_ms"])
+    over = np.log(d["silicon_ttft_ms"] / line_ms) - np.log(LATE)
     return d.assign(late=over.clip(lower=0.0).fillna(0.0))
 
 

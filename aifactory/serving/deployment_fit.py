@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import least_squares
 
+from aifactory.serving.deployment_crowd import measured_ms
 from aifactory.serving.deployment_gap import (
     COUNT_MAX,
     FLOOR_VARIANCE,
@@ -54,7 +55,7 @@ def fit_closed_forms(d: pd.DataFrame, start: dict[str, float] | None = None, ste
     learns; `LEVEL` of the weight on errors with levels, and a pull of `RIDGE` towards the start.
     """
     found = dict(start or deployment_constants())
-    for target in TARGETS[::-1]:
+    for target in TARGETS:
         names = [name for name in found if name.startswith("ttft") == (target == "ttft")]
         found |= _fit_constants(d, target, found, names, steps)
     return found
@@ -71,7 +72,7 @@ def _fit_constants(
     once = 1 / same.map(same.value_counts()).to_numpy()
     weight = np.sqrt(once * pd.Series(once).groupby(group).transform("sum").to_numpy() ** -0.5)
     weight = weight / np.sqrt(np.mean(weight**2)) / SCALE[target]
-    measured = np.log(d[f"silicon_{target}_ms"])
+    measured = np.log(measured_ms(d, target))
     pulled = RIDGE * np.sqrt(len(d) / len(names))
 
     def errors(logs: np.ndarray) -> np.ndarray:

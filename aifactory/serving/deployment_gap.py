@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.inputs.resources import data_dir
+from aifactory.serving.deployment_crowd import measured_ms
 from aifactory.serving.intervals import COVERAGE, ENOUGH, balanced_quantile
 from aifactory.serving.ratio import Part, block_out, covariance, groups_of, inverse_of, own_variance
 
@@ -117,7 +118,7 @@ class GapModel:
     def __init__(self, rows: pd.DataFrame, target: str, sizes: dict[str, float] | None = None, rounds: int = 2) -> None:
         self.sizes = sizes or deviations(target)
         usable = rows[np.isfinite(rows[f"prior_{target}"]) & (rows[f"silicon_{target}_ms"] > 0)]
-        gap = np.log(usable[f"silicon_{target}_ms"]) - usable[f"prior_{target}"]
+        gap = np.log(measured_ms(usable, target)) - usable[f"prior_{target}"]
         number = usable.groupby(list(CELL), dropna=False, sort=False).ngroup().to_numpy()
         self.cells = usable.groupby(number).first()
         self.gap = gap.groupby(number).median().to_numpy()

@@ -9,14 +9,16 @@ over g accelerators, s of which hold different KV (grouped heads split no furthe
 cache not at all; attention ranks hold different sequences). q = n in / out tokens of prompts share the step of an
 aggregated engine only: each finished answer lets a prompt in. They are split less well than steps are (g^c), and
 what is moved between accelerators holds them too. Prompts attend at the peak of 16 bits,
-whatever the weights have. Links across nodes are slower. An engine that does both spends more on each sequence than
+whatever the weights have. Links across nodes are slower. Requests
+beyond the seats of decode engines take no part in a step; their wait is added to the prediction (`deployment_crowd.py`). An engine that does both spends more on each sequence than
 one that only decodes. Weights touched by n sequences of a mixture: 1 - (1 - share)^n.
 
 First token: the prompt's own time p, plus
 - the burst at the start of a closed loop, a share of n p, and M/D/1 waiting p u / (2 (1 - u)) at the share u of
   time that prompts take;
 - requests that find no memory wait for a seat: (N / seats - 1) (p + out t), a closed loop's identity;
-- a disaggregated prefill pool of w workers that cannot keep up: N p / w - out t, and the transfer;
+- a disaggregated prefill pool of w workers that cannot keep up: N p / w - out t, and the transfer; where nobody states
+  w, as many as keep up: N / w at most out t / p;
 - steps under way, engine and client overhead.
 """
 
@@ -31,7 +33,8 @@ from aifactory.inputs.resources import data_dir
 from aifactory.serving.deployment_layout import AGGREGATED
 
 DENSE_SHARE = 0.95
-MEMORY_SHARE, WEIGHT_SLACK, KV_NARROW_HELD = 0.9, 1.05, 0.75
+#: Memory for weights and KV cache, what engines reserve by default: the rest is for graphs and activations.
+MEMORY_SHARE, KV_NARROW_HELD = 0.9, 0.75
 SLOW_LINK_GB_PER_S, SLOW_START = 200.0, 2.5
 BUSY_MAX, SOFTNESS = 0.95, 0.25
 
@@ -50,14 +53,14 @@ def with_prior(d: pd.DataFrame, c: dict[str, float]) -> pd.DataFrame:
     v["together"] = (d["split"] == AGGREGATED).to_numpy()
     waiting = np.maximum(v["concurrency"] / v["workers"], 1.0)
     seats = _seats(v)
-    tpot_s = _step_s(v, np.minimum(waiting, seats), c)
+    tpot_s = _step_s(v, np.minimum(waiting / v["crowd"], seats), c)
     ttft_s = _first_token_s(v, waiting, seats, tpot_s, c)
     return d.assign(prior_tpot=np.log(1e3 * tpot_s), prior_ttft=np.log(1e3 * ttft_s))
 
 
 def _seats(v: dict[str, np.ndarray]) -> np.ndarray:
     """Sequences whose KV cache one worker holds, at least 1."""
-    room = MEMORY_SHARE * v["memory"] - WEIGHT_SLACK * v["params_b"] * v["weight_bytes"] / v["gpus"]
+    room = MEMORY_SHARE * v["memory"] - v["params_b"] * v["weight_bytes"] / v["gpus"]
     room = np.maximum(room, 0.02 * v["memory"]) * v["kv_shards"]
     narrow = np.where(v["weight_bytes"] < 2, KV_NARROW_HELD, 1.0)
     return np.maximum(room / (v["kv_gb"] * narrow * (v["isl"] + 0.75 * v["osl"])), 1.0)
@@ -100,8 +103,10 @@ def _first_token_s(
     lined = own * (c["ttft_burst"] * (waiting - 1) + c["ttft_steady"] * steady)
     seated = c["ttft_full"] * np.maximum(waiting / seats - 1, 0.0) * (own + answer)
     pool = v["concurrency"] / v["prefill_workers"]
+    pool = np.where(v["keeps_up"] > 0, np.minimum(pool, answer / own), pool)
     late = (pool * own - answer) / (SOFTNESS * answer)
     behind = c["ttft_behind"] * SOFTNESS * answer * (np.maximum(late, 0.0) + np.log1p(np.exp(-np.abs(late))))
+    behind = np.where(v["keeps_up"] > 0, 0.0, behind)
     apart = own * c["ttft_burst"] * np.maximum(pool - 1, 0.0) + behind + 1e-3 * c["ttft_transfer_ms"]
     outside = c["ttft_steps"] * tpot_s + 1e-3 * c["ttft_ms"] + 1e-6 * c["ttft_client_us"] * v["concurrency"]
     return own + np.where(v["together"], lined + seated, apart) + outside

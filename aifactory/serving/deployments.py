@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from aifactory.serving.deployment_crowd import seat_wait_ms, with_crowd
 from aifactory.serving.deployment_doubts import with_doubts, with_late
 from aifactory.serving.deployment_gap import GapModel
 from aifactory.serving.deployment_layout import NODE, concurrency_of, with_layout
@@ -24,7 +25,8 @@ from aifactory.serving.measurements import note, numbers, read_table, refuse_bey
 from aifactory.serving.platforms import WEIGHT_BYTES, load_platforms, peak_tflops, precision_class
 from aifactory.serving.tiers import REFUSED, STEP_MODEL
 
-TARGETS = ("ttft", "tpot")
+#: The time to first token holds waits that last as long as answers do.
+TARGETS = ("tpot", "ttft")
 ANCHORED_BY = "evidence: this model on other systems or under other loads"
 LEVEL_BY = "evidence: closed form, level of other models on near systems"
 ALONE_BY = "closed form alone: no measurement to calibrate it by"
@@ -138,9 +140,9 @@ def _features(d: pd.DataFrame) -> pd.DataFrame:
     return _laid_out(with_recipes(d.assign(read=d["layout"])))
 
 
-def _laid_out(d: pd.DataFrame) -> pd.DataFrame:
-    """What follows from the layout: shards, nearness in load and size, closed forms."""
-    d = d.copy()
+def _laid_out(d: pd.DataFrame, others: pd.DataFrame | None = None) -> pd.DataFrame:
+    """What follows from the layout: seats, shards, nearness in load and size, closed forms."""
+    d = with_crowd(d, others)
     d["kv_shards"] = np.minimum(d["gpus"] / d["ranks"], d["kv_heads"]) * d["ranks"]
     d["ranked"] = d["ranks"] > 1
     date = pd.to_datetime(d["measured_on"], errors="coerce", format="ISO8601")
@@ -188,7 +190,7 @@ def predict_deployments(
 
 def _predicted(rows: pd.DataFrame, training: pd.DataFrame, sizes: dict[str, dict[str, float]] | None) -> pd.DataFrame:
     """Predictions of rows as they are read."""
-    rows = _laid_out(with_recipes(rows, training))
+    rows = _laid_out(with_recipes(rows, training), training)
     columns = {"config_id": rows["config_id"]}
     answer = pd.DataFrame(columns, index=rows.index)
     training = training[(training["silicon_tpot_ms"] > 0) | (training["silicon_ttft_ms"] > 0)]
@@ -208,7 +210,7 @@ def _predicted(rows: pd.DataFrame, training: pd.DataFrame, sizes: dict[str, dict
             gap = np.zeros(int(able.sum()))
             half[able] = 1.0
         centre[able] = rows_able[f"prior_{target}"].to_numpy() + gap
-        _write(answer, target, centre, half)
+        _write(answer, target, centre, half, rows)
     return _finish(answer, rows, np.where(models, "anchored", "step model" if len(training) else ""))
 
 
@@ -231,7 +233,7 @@ def _cross_validated(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
             place = rows.index.get_indexer(model.membership.index)
             centre[place] = rows[f"prior_{target}"].to_numpy()[place] + (model.gap - residual)[cell]
             half[place] = (deviation * width)[cell]
-            _write(answers[name], target, centre, half)
+            _write(answers[name], target, centre, half, rows)
     for name, column in labels.items():
         _predict_unmeasured(answers[name], rows, column)
     return {name: _finish(answers[name], rows, _tier_apart(rows, column)) for name, column in labels.items()}
@@ -254,9 +256,14 @@ def _predict_unmeasured(answer: pd.DataFrame, rows: pd.DataFrame, column: str | 
             answer.loc[asked.index, columns] = predict_deployments(asked, others)[columns]
 
 
-def _write(answer: pd.DataFrame, target: str, centre: np.ndarray, half: np.ndarray) -> None:
-    answer[f"predicted_{target}_ms"] = np.exp(centre)
-    answer[f"low80_{target}_ms"], answer[f"high80_{target}_ms"] = np.exp(centre - half), np.exp(centre + half)
+def _write(answer: pd.DataFrame, target: str, centre: np.ndarray, half: np.ndarray, rows: pd.DataFrame) -> None:
+    """Predictions of a target; the time to first token after that per output token, which waits for a seat follow."""
+    wait = seat_wait_ms(rows, answer["predicted_tpot_ms"]) if target == "ttft" else 0.0
+    answer[f"predicted_{target}_ms"] = np.exp(centre) + wait
+    answer[f"low80_{target}_ms"], answer[f"high80_{target}_ms"] = (
+        np.exp(centre - half) + wait,
+        np.exp(centre + half) + wait,
+    )
 
 
 def _finish(answer: pd.DataFrame, rows: pd.DataFrame, tier: np.ndarray) -> pd.DataFrame:

@@ -11,6 +11,7 @@ H200 = {
     "params_b": 70.0, "active_b": 70.0, "weight_bytes": 1.0, "kv_gb": 3.3e-4, "layers": 80.0, "width": 8192.0,
     "gpus": 4.0, "prefill_gpus": 4.0, "ranks": 1.0, "workers": 1.0, "prefill_workers": 1.0, "kv_shards": 4.0,
     "concurrency": 16.0, "isl": 1024.0, "osl": 1024.0, "sparse": "dense", "split": "aggregated",
+    "crowd": 1.0, "keeps_up": 0.0,
 }  # fmt: skip
 BARE = {
     "bandwidth": 1.0, "compute": 1.0, "prefill": np.inf, "prompt_split": 0.0, "attention": 1.0, "layer_us": 0.0,
@@ -99,7 +100,7 @@ def test_requests_without_a_seat_wait_by_the_closed_loop_identity():
     """N requests over s seats: each is served every N / s service times, of which it waits all but one."""
     free = BARE | {"ttft_full": 1.0}
     crowd = {"gpus": 1.0, "kv_shards": 1.0, "prefill_gpus": 1.0}
-    seats = (0.9 * 141 - 1.05 * 70) / (3.3e-4 * 0.75 * (1024 + 0.75 * 1024))
+    seats = (0.9 * 141 - 70) / (3.3e-4 * 0.75 * (1024 + 0.75 * 1024))
     tpot, ttft = closed_form(free, concurrency=4 * seats, **crowd)
     own = closed_form(BARE, concurrency=1.0, **crowd)[1]
     assert ttft == pytest.approx(own + 3 * (own + tpot * 1024), rel=1e-6)
@@ -112,6 +113,24 @@ def test_a_prefill_pool_that_cannot_keep_up_is_what_prompts_wait_for():
     assert few[1] > 30 * many[1]
     own = closed_form(BARE, concurrency=1.0, **{k: v for k, v in apart.items() if k != "concurrency"})[1]
     assert few[1] == pytest.approx(own + 20_000 * own - few[0] * 100, rel=0.01)
+
+
+def test_requests_beyond_the_batch_of_decode_engines_do_not_slow_the_step():
+    """1,229 requests on 1,024 seats: steps of 1,024 sequences; the wait is no part of the closed form."""
+    apart = {"split": "disaggregated", "prefill_workers": 64.0, "kv_gb": 1e-9}
+    tpot, ttft = closed_form(BARE, concurrency=1229.0, crowd=1229 / 1024, **apart)
+    seated, own = closed_form(BARE, concurrency=1024.0, **apart)
+    assert tpot == pytest.approx(seated)
+    assert ttft == pytest.approx(own)
+
+
+def test_a_prefill_pool_of_unknown_size_is_taken_to_keep_up():
+    apart = {"split": "disaggregated", "concurrency": 20_000.0, "isl": 8192.0, "osl": 100.0, "workers": 8.0}
+    bound, fed = (closed_form(BARE | {"ttft_behind": 1.0}, keeps_up=known, **apart)[1] for known in (0.0, 1.0))
+    assert fed == pytest.approx(closed_form(BARE, **apart)[1])
+    assert bound > 30 * fed
+    tpot, first = closed_form(BARE | {"ttft_burst": 0.5}, keeps_up=1.0, **apart)
+    assert first == pytest.approx(fed + 0.5 * (100 * tpot - fed)), "half the prompts that end while an answer lasts"
 
 
 def test_fitted_shares_of_peaks_are_shares():
