@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.case import Answer, Case
-from aifactory.fleet.streams import Streams
+from aifactory.fleet.streams import EXPECTED, Streams
 from aifactory.serving.kv_cache import MEMORY_SHARE
 from aifactory.serving.weights import BYTES, bytes_per_weight
 from aifactory.units import counted, three_digits
@@ -19,7 +19,7 @@ KEYS = ["use_case_id", "accelerator_id"]
 def room_sentences(
     case: Case, answer: Answer, *, models: pd.DataFrame, accelerators: pd.DataFrame, capacity: pd.DataFrame
 ) -> list[str]:
-    """One sentence for each pool that, in the busiest hour of a month, has less memory than the weights of its live work take.
+    """One sentence for each pool that, in the busiest hour of a month, has less memory than the weights of what is live in that month take.
 
     Weights alone are counted, once for each model whatever number of use cases it serves, at the precision that was measured or else the
     model's own: KV cache and activations come on top. Work that may wait hours may load its model when its turn comes.
@@ -41,16 +41,26 @@ def room_sentences(
 def _short_of_room(streams: Streams, weights: np.ndarray, room: pd.Series, held: np.ndarray) -> Iterator[str]:
     for pool, place in enumerate(streams.pools.itertuples(index=False)):
         each, mine = room.get(place.accelerator_id, np.nan), (streams.pool == pool) & ~streams.waits & (weights > 0)
-        live = streams.table.loc[mine].assign(weights_gb=weights[mine]).drop_duplicates("model")
-        need = float(live["weights_gb"].sum())
-        short = held[1:, pool][held[1:, pool] * each < need * (1 - 1e-9)]
-        if len(live) > 1 and len(short):
-            names = ", ".join(f"{row.model} {three_digits(row.weights_gb)} GB" for row in live.itertuples())
+        each_gb, works = _live_models(streams, weights, np.flatnonzero(mine))
+        need = works @ each_gb.to_numpy()
+        lacks = (works.sum(axis=1) > 1) & (held[1:, pool] * each < need * (1 - 1e-9))
+        if lacks.any():
+            worst = int(np.where(lacks, need - held[1:, pool] * each, -np.inf).argmax())
+            names = ", ".join(f"{name} {three_digits(gb)} GB" for name, gb in each_gb[works[worst]].items())
             yield (
-                f"{place.accelerator_id} in {place.region} cannot hold the models of its live work at once in {counted(len(short), 'month')}: their weights "
-                f"({names}) fill {np.ceil(need / each):.0f} accelerators, held are {short.min():,.0f} in the busiest hour. The plan counts work "
+                f"{place.accelerator_id} in {place.region} cannot hold the models of its live work at once in {counted(int(lacks.sum()), 'month')}: in {streams.months[worst + 1]} their weights "
+                f"({names}) fill {np.ceil(need[worst] / each):.0f} accelerators, held are {held[worst + 1, pool]:,.0f} in the busiest hour. The plan counts work "
                 "and not room for models: hold more, serve them by one model, or keep one of them on another platform."
             )
+
+
+def _live_models(streams: Streams, weights: np.ndarray, rows: np.ndarray) -> tuple[pd.Series, np.ndarray]:
+    """GB of each model of some streams, and whether one of them has work for it in each month, [T, models]."""
+    table = streams.table.iloc[rows].assign(weights_gb=weights[rows])
+    each_gb = table.drop_duplicates("model").set_index("model")["weights_gb"]
+    at_work = streams.units[EXPECTED, 1:, rows].T > 0
+    of_model = table["model"].to_numpy()[:, None] == each_gb.index.to_numpy()
+    return each_gb, (at_work.astype(int) @ of_model.astype(int)) > 0
 
 
 def _weights_gb(streams: Streams, models: pd.DataFrame, capacity: pd.DataFrame) -> np.ndarray:

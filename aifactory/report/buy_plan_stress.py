@@ -109,7 +109,7 @@ def flexibility_section(ws: Workspace, worth: Flexibility | None) -> Group | Blo
     }
     note = (
         "Present value over the horizon: cost of new orders and rented hours, with people and storage, without the right less with it, on the same paths; the most to pay weighs mean and "
-        "worst overruns. Values do not add up."
+        "worst overruns. Values do not add up. Work that may wait for hours is spread over them with and without each right: that is valued in none."
     )
     caption = "Rights and what they are worth"
     return group(

@@ -13,11 +13,14 @@ from aifactory.units import counted
 ROOM = pd.Series({"l4": 0.9 * 24.0, "h100": 0.9 * 80.0})
 
 
-def streams(models, waits=None, accelerator="l4"):
+def streams(models, waits=None, accelerator="l4", works=None):
+    """Streams of two months, at work in both or as `works` says by month and stream."""
+    units = np.ones((3, 3, len(models)))
+    units[:, 1:] = 1.0 if works is None else np.array(works, dtype=float)
     pools = pd.DataFrame({"accelerator_id": [accelerator], "region": ["eu"]})
     return SimpleNamespace(
         pools=pools, pool=np.zeros(len(models), dtype=int), waits=np.zeros(len(models), dtype=bool) if waits is None else np.array(waits),
-        table=pd.DataFrame({"model": models}),
+        table=pd.DataFrame({"model": models}), units=units, months=("2026-09", "2026-10", "2026-11"),
     )  # fmt: skip
 
 
@@ -40,6 +43,16 @@ def test_weights_against_the_memory_that_is_held(models, weights, waits, held, s
     assert len(found) == (short > 0)
     if short:
         assert f"at once in {counted(short, 'month')}" in found[0] and "fill 2 accelerators, held are 1" in found[0]
+
+
+def test_models_count_in_the_months_in_which_they_have_work():
+    """Nothing runs in October and nothing is held; in November two of three models do, on one accelerator of 21.6 GB."""
+    works = [[0, 0, 0], [5, 5, 0]]
+    held = np.array([[0.0], [0.0], [1.0]])
+    (said,) = _short_of_room(streams(["a", "b", "c"], works=works), np.array([16.0, 8.0, 65.0]), ROOM, held)
+    assert "at once in 1 month: in 2026-11 their weights (a 16 GB, b 8 GB) fill 2 accelerators, held are 1" in said
+    alone = streams(["a", "b"], works=[[0, 1], [1, 0]])  # one after the other
+    assert list(_short_of_room(alone, np.array([16.0, 16.0]), ROOM, np.ones((3, 1)))) == []
 
 
 def test_weights_go_by_what_was_measured_else_by_the_model():

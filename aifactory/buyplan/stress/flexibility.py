@@ -2,7 +2,8 @@
 
 The most to pay for a right is the fall of the weighed cost of mean and worst overruns. Rights that are used path by path
 (handing back, moving) are used on what was seen by then only; what is best to do is learnt from like paths, so the
-values of few paths are somewhat high. Values of different rights do not add up.
+values of few paths are somewhat high. Values of different rights do not add up. What it is worth that work with a limit of hours
+waits is in none of them: it is spread over these hours with and without every right.
 """
 
 from __future__ import annotations
@@ -56,12 +57,14 @@ def value_flexibility(basis: StressBasis) -> Flexibility | None:
     best = outcome(plain.world, anew.nodes).by_path_usd
     rows = [
         _row("Burst option (hours on demand)", "against the best orders if no hours could be had", plain.world, without_hours(basis, anew.nodes), best),
-        _row("Work that may wait", "training and batch run when others idle, or on spot; not where less than one job runs at a time", plain.world, without_waiting(basis, base), base),
         _row("Exit clause (nodes handed back)", f"every half year with {NOTICE} months' notice; bought kit at its resale value", plain.world, base, base - handed_back(fleet)),
         _row("Swap right (between regions)", "committed nodes work where their accelerator is needed that month", plain.world, base, base - swapped(fleet, basis.pools["accelerator_id"])),
         _row("Shorter term (at the long price)", "every longer contract also for a year, orders made anew", plain.world, best, shorter_terms(basis, anew.nodes)),
         _row("Spare capacity (chargeback)", f"other teams take {percent(TAKEN_UP)} of idle hours at cost (assumption)", plain.world, base, base - TAKEN_UP * spare_usd(fleet)),
     ]  # fmt: skip
+    if np.asarray(basis.problem.deferrable, bool).any():
+        how = "training and batch without a limit run when others idle; not where less than one job runs at a time"
+        rows.append(_row("Work that may wait", how, plain.world, without_waiting(basis, base), base))
     table = pd.DataFrame(rows).sort_values("worth_usd", ascending=False, kind="stable", ignore_index=True)
     return Flexibility(table.assign(share=table["worth_usd"] / objective(plain.world, base)))
 

@@ -189,3 +189,11 @@ def test_work_of_few_wide_jobs_gains_nothing_by_waiting(basis, wide):
     found = without_waiting(changed, base)
     assert few.all() == (wide == 64.0)
     assert (found == base).all() if few.all() else found.mean() >= base.mean() - 1e-6
+
+
+def test_where_no_work_waits_without_a_limit_nothing_is_said_of_waiting(basis):
+    """Work with a limit of hours is spread over them already: a worth of 0 would say that its wait is worth nothing."""
+    named = value_flexibility(basis).table["right"].tolist()
+    strict = replace(basis, problem=replace(basis.problem, deferrable=np.zeros(len(basis.problem.rate), dtype=bool)))
+    left = value_flexibility(strict).table["right"].tolist()
+    assert "Work that may wait" in named and "Work that may wait" not in left and len(left) == len(named) - 1
