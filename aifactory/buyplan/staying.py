@@ -283,9 +283,9 @@ def _decided(row: tuple) -> str:
             "plan.yaml, or correct units or bill."
         )
     both = f"at present value {money(row.hosted_usd)} there against {money(row.own_usd)} on own accelerators"
-    if abs(row.hosted_usd - row.own_usd) < row.open_usd:
-        both += f", a difference below the {money(row.open_usd)} that the search for orders leaves open: neither is shown to cost less"
     end = f", its announced end on {row.retires:%Y-%m-%d} and what follows it counted" if pd.notna(row.retires) else ""
+    if abs(row.hosted_usd - row.own_usd) < row.open_usd:
+        end += f" (the search for orders leaves {money(row.open_usd)} open: neither is shown to cost less)"
     if not row.stays:
         work = (
             f", of which {money(row.migration_usd)} is the work to move, paid at approval"
