@@ -54,6 +54,8 @@ TERM_COLUMNS = [
 ]
 BOUGHT_COLUMNS = [*KEYS, "compute_usd", "missed_usd", *TERM_COLUMNS]
 OPTIONS = ("owned", *COMMITTED_OPTIONS, *FLEXIBLE_OPTIONS)
+#: Share of the hours from which a way to pay is told, and its price counts for the age of the prices.
+LEAST_TOLD = 0.005
 
 
 @dataclass(frozen=True)
@@ -383,12 +385,13 @@ def _sums(streams: Streams, priced: Priced) -> pd.DataFrame:
 
 
 def _terms_of(rows: pd.DataFrame) -> tuple[str, float, str, pd.Timestamp, bool]:
-    """Words for the ways to pay of one cell, committed share, and source and age of their prices."""
+    """Words for the ways to pay of one cell, committed share, and source and age of the prices of those that are told."""
     share = (
         rows.groupby("purchase_option")["hours"].sum().sort_values(ascending=False, kind="stable") / rows["hours"].sum()
     )
-    words = ", ".join(f"{OPTION_NAMES[name].lower()} {percent(part)}" for name, part in share.items() if part >= 0.005)
-    priced = rows.dropna(subset=["as_of"])
+    told = share[share >= LEAST_TOLD]
+    words = ", ".join(f"{OPTION_NAMES[name].lower()} {percent(part)}" for name, part in told.items())
+    priced = rows[rows["purchase_option"].isin(told.index)].dropna(subset=["as_of"])
     committed = float(1.0 - share.reindex(list(FLEXIBLE_OPTIONS)).fillna(0.0).sum())
     if priced.empty:
         return words, committed, "", pd.NaT, False

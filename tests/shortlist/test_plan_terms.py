@@ -264,6 +264,19 @@ def test_old_prices_are_named(mini_ws):
     assert row["terms_as_of"] == pd.Timestamp("2024-01-01")
 
 
+def test_a_way_to_pay_of_no_hours_makes_no_price_stale():
+    """What rounding leaves on spot is told nowhere: its old price is none that the cell rests on; a tenth of the hours is told."""
+    rows = pd.DataFrame(
+        {"purchase_option": ["purchase", "on_demand", "spot"], "hours": [9e4, 2e4, 6e-10], "provider": "shop", "source": "quote",
+         "as_of": pd.to_datetime(["2026-09-05", "2026-07-30", "2026-01-01"]), "terms_stale": [False, False, True]}
+    )  # fmt: skip
+    words, committed, _, oldest, stale = plan_terms._terms_of(rows)
+    assert (words, oldest, stale) == ("purchase 82 %, on demand 18 %", pd.Timestamp("2026-07-30"), False)
+    assert committed == pytest.approx(9 / 11)
+    tenth = plan_terms._terms_of(rows.assign(hours=[9e4, 2e4, 1e4]))
+    assert tenth[0].endswith("spot 8.3 %") and tenth[3:] == (pd.Timestamp("2026-01-01"), True)
+
+
 ALONE = {"replica_accelerators": 1.0}
 FEW = TWO_BY_DAY / 8  # fills two accelerators by day and one by night
 
