@@ -24,7 +24,7 @@ def queue_capacity(ws: Workspace, inventory: Inventory) -> dict[Place, np.ndarra
     for place, queue in _queues(ws).items():
         work = _work_over_past(inventory, place, queue, ws.period)
         if np.nan_to_num(work).any():
-            found[place] = np.concatenate([queue.over_average(np.ones(1)), queue.over_average(work)])
+            found[place] = queue.over_average(np.append(1.0, work))
     return found
 
 

@@ -1,6 +1,7 @@
 """Training whose jobs may wait only so long: queue, load as it is asked for, and the plan that holds it."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -92,6 +93,15 @@ def test_much_work_shares_its_room():
     queue = JobQueue(JobStream(submit, rng.exponential(7200.0, 3000), np.ones(3000)), 4.0, 2160.0)
     small, large = queue.over_average(np.array([0.5, 16.0]))
     assert 1.0 <= large < 1.2 < small
+
+
+def test_less_work_never_holds_more_than_more_work(monkeypatch):
+    """At 0.9 of the work two jobs happen to meet and 24 are needed, at 0.95 they do not and 16 would do: 24 are held for both."""
+    queue = JobQueue(JobStream([0.0, 0.0], [3600.0, 3600.0], [8, 8]), 1.0, 4.0)  # four at work on average
+    needed = {0.8: 16, 0.9: 24, 0.95: 16, 1.1: 32}
+    monkeypatch.setattr(JobQueue, "size", lambda _, growth: SimpleNamespace(accelerators=needed[growth]))
+    found = queue.over_average(np.array([0.95, 0.9, 0.8, 0.0, 1.1]))
+    assert found * 4 * np.array([0.95, 0.9, 0.8, 0.0, 1.1]) == pytest.approx([24, 24, 16, np.nan, 32], nan_ok=True)
 
 
 def limited(hours=4.0, ratio=3.0, **changes):
