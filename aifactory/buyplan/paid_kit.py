@@ -115,7 +115,7 @@ class Move:
         """How far the saving is from the least that is worth a move; empty where none was asked."""
         if self.least_usd <= 0:
             return ""
-        return f"; with less than {money(self.least_usd)} it would not be made, and that much the plan would then cost more"
+        return f"; below {money(self.least_usd)} it would not be made: a change of inputs that takes it there raises the cost of the plan by as much"
 
 
 def decide_moves(

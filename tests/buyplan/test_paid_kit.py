@@ -185,9 +185,7 @@ def test_only_moves_that_matter_are_told_in_words(decided):
     assert first.tolist() == ["acc", "old", month(1), month(4), 1.0, True]
     assert table["move_saving_usd"].tolist() == [pytest.approx(93_440.0), 786.0]
     assert 0 < large.least_usd < large.saving_usd and table["move_least_usd"].tolist()[0] == large.least_usd
-    mark = (
-        f"; with less than {money(large.least_usd)} it would not be made, and that much the plan would then cost more."
-    )
+    mark = f"; below {money(large.least_usd)} it would not be made: a change of inputs that takes it there raises the cost of the plan by as much."
     assert large.sentence(months).endswith(mark)
     assert replace(large, least_usd=0.0).sentence(months) == large.sentence(months).replace(mark, ".")
 
