@@ -59,14 +59,15 @@ def _no_room(rows: pd.DataFrame) -> str:
     full = rows[rows["state"] == NO_ROOM]
     if full.empty:
         return ""
+    place = full.groupby(["region", "accelerator_id", "not_before"], sort=False)["accelerators"].sum().reset_index()
     named = [
         f"{row.accelerators} {row.accelerator_id} in {row.region} not before {month_name(row.not_before)}"
-        for row in full.head(NAMED).itertuples()
+        for row in place.head(NAMED).itertuples()
     ]
-    more = f" and {plural(len(full) - NAMED, 'more step')}" if len(full) > NAMED else ""
+    more = [plural(len(place) - NAMED, "more place")] if len(place) > NAMED else []
     return (
         f"; demand has reached {plural(len(full), 'step')} for which the limits of the plan leave no room yet: "
-        f"{join_words(named)}{more}"
+        f"{join_words([*named, *more])}"
     )
 
 

@@ -221,11 +221,11 @@ def test_the_wait_for_a_trigger_is_said_in_whole_months(months, words):
 
 def test_steps_whose_load_is_there_before_the_power_is_are_told_apart_from_those_released():
     rows = pd.DataFrame(
-        {"state": ["no room yet", "quiet"], "accelerators": [8, 4], "accelerator_id": ["mi300x", "l4"], "region": ["home", "home"],
-         "not_before": ["2027-02", None], "fired_in": ["", ""], "starts_with": [None, None], "order_month": ["2027-04", "2027-06"]}
+        {"state": ["no room yet", "no room yet", "quiet"], "accelerators": [8, 16, 4], "accelerator_id": ["mi300x", "mi300x", "l4"],
+         "region": "home", "not_before": ["2027-02", "2027-02", None], "fired_in": "", "starts_with": None, "order_month": "2027-04"}
     )  # fmt: skip
     text = _steps_answer(SimpleNamespace(period="2026-10"), SimpleNamespace(band_triggers=rows))
     assert text == (
         "Demand released no step of the approved plan that waits for a decision in October 2026; none come near; demand has reached "
-        "1 step for which the limits of the plan leave no room yet: 8 mi300x in home not before February 2027."
+        "2 steps for which the limits of the plan leave no room yet: 24 mi300x in home not before February 2027."
     )
