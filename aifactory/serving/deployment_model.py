@@ -10,7 +10,8 @@ cache not at all; attention ranks hold different sequences). q = n in / out toke
 aggregated engine only: each finished answer lets a prompt in. They are split less well than steps are (g^c), and
 what is moved between accelerators holds them too. Prompts attend at the peak of 16 bits,
 whatever the weights have. Links across nodes are slower. Requests
-beyond the seats of decode engines take no part in a step; their wait is added to the prediction (`deployment_crowd.py`). An engine that does both spends more on each sequence than
+that a stated prefill pool has not let in yet (n = w out t / p at most), or
+beyond the seats of decode engines, take no part in a step; their wait is added to the prediction (`deployment_crowd.py`). An engine that does both spends more on each sequence than
 one that only decodes. Weights touched by n sequences of a mixture: 1 - (1 - share)^n.
 
 First token: the prompt's own time p, plus
@@ -37,6 +38,8 @@ DENSE_SHARE = 0.95
 MEMORY_SHARE, KV_NARROW_HELD = 0.9, 0.75
 SLOW_LINK_GB_PER_S, SLOW_START = 200.0, 2.5
 BUSY_MAX, SOFTNESS = 0.95, 0.25
+#: Share of the time of a lone prompt that a prefill pool takes for one of many, and rounds of Little's law.
+POOL_SHARE, ROUNDS = 0.75, 30
 
 
 @cache
@@ -53,7 +56,7 @@ def with_prior(d: pd.DataFrame, c: dict[str, float]) -> pd.DataFrame:
     v["together"] = (d["split"] == AGGREGATED).to_numpy()
     waiting = np.maximum(v["concurrency"] / v["workers"], 1.0)
     seats = _seats(v)
-    tpot_s = _step_s(v, np.minimum(waiting / v["crowd"], seats), c)
+    tpot_s = _step_s(v, _let_in(v, np.minimum(waiting / v["crowd"], seats), c), c)
     ttft_s = _first_token_s(v, waiting, seats, tpot_s, c)
     return d.assign(prior_tpot=np.log(1e3 * tpot_s), prior_ttft=np.log(1e3 * ttft_s))
 
@@ -64,6 +67,27 @@ def _seats(v: dict[str, np.ndarray]) -> np.ndarray:
     room = np.maximum(room, 0.02 * v["memory"]) * v["kv_shards"]
     narrow = np.where(v["weight_bytes"] < 2, KV_NARROW_HELD, 1.0)
     return np.maximum(room / (v["kv_gb"] * narrow * (v["isl"] + 0.75 * v["osl"])), 1.0)
+
+
+def _let_in(v: dict[str, np.ndarray], held: np.ndarray, c: dict[str, float]) -> np.ndarray:
+    """Sequences that decode together: of `held` those that a stated prefill pool lets in while an answer lasts.
+
+    Little's law: n = w out t(n) / p for each decode worker, from above, so that the largest such n is found.
+    """
+    each = POOL_SHARE * _prompt_s(v, c) * v["workers"] / v["prefill_workers"]
+    bound = ~v["together"] & (v["keeps_up"] == 0)
+    found = held
+    for _ in range(ROUNDS if bound.any() else 0):
+        let_in = np.clip(v["osl"] * _step_s(v, found, c) / each, 1.0, held)
+        found = np.where(bound, let_in, held)
+    return found
+
+
+def _prompt_s(v: dict[str, np.ndarray], c: dict[str, float]) -> np.ndarray:
+    """Seconds that one prefill worker computes on one prompt."""
+    scores = 2e-12 * v["isl"] * v["layers"] * v["width"] * v["peak"] / v["peak_16bit"]
+    reached = v["prefill_gpus"] * v["peak"] * np.where(v["mixture"], c["ttft_mixture"], c["ttft_dense"])
+    return v["isl"] * (2e-3 * v["active_b"] + scores) / reached
 
 
 def _step_s(v: dict[str, np.ndarray], held: np.ndarray, c: dict[str, float]) -> np.ndarray:
@@ -92,11 +116,8 @@ def _step_s(v: dict[str, np.ndarray], held: np.ndarray, c: dict[str, float]) -> 
 def _first_token_s(
     v: dict[str, np.ndarray], waiting: np.ndarray, seats: np.ndarray, tpot_s: np.ndarray, c: dict[str, float]
 ) -> np.ndarray:
-    scores = 2e-12 * v["isl"] * v["layers"] * v["width"] * v["peak"] / v["peak_16bit"]
-    operations = 2e-3 * v["active_b"] + scores
-    reached = v["prefill_gpus"] * v["peak"] * np.where(v["mixture"], c["ttft_mixture"], c["ttft_dense"])
     across = np.where(v["gpus"] > v["node"], c["ttft_far"], 1.0)
-    own = across * v["isl"] * operations / reached + 1e-6 * v["layers"] * c["ttft_layer_us"]
+    own = across * _prompt_s(v, c) + 1e-6 * v["layers"] * c["ttft_layer_us"]
     answer = tpot_s * v["osl"]
     busy = np.minimum(own * waiting / (answer + own), BUSY_MAX)
     steady = np.minimum(busy / (2 * (1 - busy)), waiting)

@@ -124,6 +124,31 @@ def test_requests_beyond_the_batch_of_decode_engines_do_not_slow_the_step():
     assert ttft == pytest.approx(own)
 
 
+def test_what_prefill_has_not_let_in_does_not_slow_the_step():
+    """Steps of 10 ms and 0.1 ms a sequence, p seconds a prompt in one pool: n = 1,024 x (0.01 + 0.0001 n) / (0.75 p)."""
+    free = BARE | {"step_ms": 10.0, "sequence_apart_us": 100.0}
+    pool = {
+        "split": "disaggregated",
+        "prefill_gpus": 0.5,
+        "isl": 1024.0,
+        "bandwidth": 1e12,
+        "link": 1e12,
+        "kv_gb": 1e-12,
+    }
+    each = closed_form(BARE, concurrency=1.0, **pool)[1] / 1e3 * 0.75
+    sequences = 1024 * 0.01 / (each - 1024 * 0.0001)
+    assert 10 < sequences < 1000
+    work = 1e3 * 2e-3 * 70 / 4 / 1500
+    assert closed_form(free | {"compute": 1e9}, concurrency=4000.0, **pool)[0] == pytest.approx(
+        10 + 0.1 * sequences, rel=1e-3
+    )
+    assert closed_form(free | {"compute": 1e9}, concurrency=5.0, **pool)[0] == pytest.approx(10.5, rel=1e-3)
+    assert closed_form(free | {"compute": 1e9}, concurrency=4000.0, keeps_up=1.0, **pool)[0] == pytest.approx(
+        410, rel=1e-3
+    )
+    assert closed_form(free, concurrency=4000.0, keeps_up=1.0, **pool)[0] == pytest.approx(410 + 4000 * work, rel=1e-3)
+
+
 def test_a_prefill_pool_of_unknown_size_is_taken_to_keep_up():
     apart = {"split": "disaggregated", "concurrency": 20_000.0, "isl": 8192.0, "osl": 100.0, "workers": 8.0}
     bound, fed = (closed_form(BARE | {"ttft_behind": 1.0}, keeps_up=known, **apart)[1] for known in (0.0, 1.0))
