@@ -14,7 +14,15 @@ import pandas as pd
 from aifactory.buyplan.case import Case, Solution
 from aifactory.buyplan.ledger import PORTING
 from aifactory.finance.options import spot_usd_per_hour
-from aifactory.finance.tco import CONTINGENCY, OVERHEADS, PEOPLE, around_usd_per_hour, held_usd_per_month, serves
+from aifactory.finance.tco import (
+    CONTINGENCY,
+    OVERHEADS,
+    PEOPLE,
+    around_usd_per_hour,
+    held_usd_per_month,
+    price_index,
+    serves,
+)
 from aifactory.finance.unit_cost import allocate, split_compute
 from aifactory.fleet.compute import BEYOND, require_equal
 from aifactory.inputs.plan import HiddenCost, Plan
@@ -176,7 +184,7 @@ def unit_summary_frame(
     """Average, marginal, headline and hosted cost of a unit, one row per use case.
 
     Marginal: one more unit on the cheapest suitable capacity rented by the hour (on spot with the work that is lost
-    to interruptions) and the people and storage that go with its hours, with egress and the shares that follow compute. Headline: on-demand list price over measured peak rate, what is usually
+    to interruptions) and the people and storage that go with its hours, with egress and the shares that follow compute, people and cost centres at the mean pay of the horizon. Headline: on-demand list price over measured peak rate, what is usually
     quoted. `current` is today's cost per unit from the bill, `api` the price at a hosted model.
     """
     table = case.streams.table
@@ -189,9 +197,10 @@ def unit_summary_frame(
     follow = 1.0 + plan.value("orchestration_share") + plan.value("safety_check_share")
     follow += sum(item.share_of_compute for item in plan.hidden_costs)
     egress = table["output_tokens_per_unit"] * plan.value("egress_bytes_per_output_token") / 1e9
-    hourly_whole = flexible * follow + around_usd_per_hour(plan, case.offers.field)[case.streams.pool]
+    pay = float(price_index(len(case.streams.months), plan)[1:].mean())  # as in the average
+    hourly_whole = flexible * follow + around_usd_per_hour(plan, case.offers.field, pay)[case.streams.pool]
     marginal = hourly_whole * seconds * table["load_factor"] + egress * plan.value("egress_usd_per_gb")
-    marginal += sum(item.usd_per_unit * serves(item, table["use_case_id"]) for item in plan.hidden_costs)
+    marginal += sum(item.usd_per_unit * pay * serves(item, table["use_case_id"]) for item in plan.hidden_costs)
     rows = table.assign(headline=hourly * seconds, marginal=marginal * (1.0 + plan.value("contingency_share")))
     rows = rows.assign(value=today.ledger.value_usd[1:].mean(axis=0), units_month=_served(case, today))
     return _summarise(rows, unit_cost, current, api)

@@ -186,6 +186,17 @@ def test_one_more_unit_pays_the_people_and_storage_of_its_hours(tiny):
     assert summary.set_index("use_case_id").loc["chat", "marginal_usd_per_unit"] == pytest.approx((4.4 + 1) / 3600)
 
 
+def test_one_more_unit_is_paid_at_the_pay_of_the_average(tiny):
+    """Pay rises by a fifth a year: people of USD 1 an hour cost the mean of 1.2^(t / 12) over twelve months, as in the average."""
+    case = tiny(plan=make_plan(values={"operator_usd_per_month": 73_000.0, "cost_inflation": 0.2}))
+    today = solve_case(case).today
+    costs = unit_cost_frame(case, today)
+    summary = unit_summary_frame(case, costs, today, pd.Series(dtype=float), api_frame(case, _no_api(), "2026-10-31"))
+    level = np.mean([1.2 ** (month / 12) for month in range(1, 13)])
+    marginal = summary.set_index("use_case_id").loc["chat", "marginal_usd_per_unit"]
+    assert level > 1.1 and marginal == pytest.approx((4.0 + level) / 3600)
+
+
 def _no_api():
     from test_compare import api_rows
 
