@@ -114,14 +114,15 @@ def _broken(review: Review) -> str:
 
 
 def _bill_moved(review: Review) -> str:
-    """The difference of the two bills with what made it; causes that cancel each other are both named."""
+    """The difference of the two bills with what made it; both of the largest causes unless one made more than half of it and no more than all."""
     moved = review.variance["difference_usd"].sum()
     if review.variance["difference_usd"].abs().max() < HALF_A_DOLLAR:
         return "Neither the bill nor the part of any use case moved against last month."
     parts, names = _as_told(review.variance)
     causes = parts[names].sum().sort_values(key=abs, ascending=False)
     words = [_by_whom(parts, name) for name in causes.index[:2]]
-    if abs(causes.iloc[0]) <= abs(moved) or abs(causes.iloc[1]) < HALF_A_CENT:
+    most = abs(moved) / 2 < abs(causes.iloc[0]) <= abs(moved)
+    if most or abs(causes.iloc[1]) < HALF_A_CENT:
         return f"The bill moved by {usd_compact(moved)} against last month, most of it by {words[0]}."
     return f"The bill moved by {usd_compact(moved)} against last month: {usd_compact(causes.iloc[0])} by {words[0]} and {usd_compact(causes.iloc[1])} by {words[1]}."
 

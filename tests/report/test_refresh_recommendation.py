@@ -104,6 +104,14 @@ def test_the_finding_names_causes_that_cancel_and_demand_outside_the_plan():
     assert "against last month, most of it by utilisation (chat)." in finding(against(variance=alone))
 
 
+def test_a_cause_of_less_than_half_is_not_called_most_of_it():
+    """Of USD 19 k efficiency made 9 and volume, less what steadier use took back, 7."""
+    row = {"use_case_id": "chat", "difference_usd": 19_000.0, "volume": 33_000.0, "utilization": -26_000.0, "efficiency": 9_000.0,
+           "mix": 500.0, "price": 0.0, "other": 2_500.0}  # fmt: skip
+    said = "moved by USD 19.0 k against last month: USD 9.00 k by efficiency (chat) and USD 7.00 k by volume and utilisation (chat)."
+    assert said in finding(against(variance=pd.DataFrame([row])))
+
+
 def test_work_that_comes_and_goes_on_kit_that_stands_hides_no_other_cause():
     """Jobs double on leased kit: USD 33 k of volume and as much less utilisation; the bill rose by charges of nobody."""
     nothing = dict.fromkeys(["efficiency", "mix", "price", "other"], 0.0)
