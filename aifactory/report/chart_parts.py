@@ -123,9 +123,11 @@ def x_channel(data: pd.DataFrame, field: str, titles: Titles, *, band: bool = Fa
     kind = kind_of(data, field)
     if kind != "T":
         return alt.X(f"{field}:{kind}", title=title_of(field, titles), sort=None, axis=alt.Axis(labelAngle=0))
-    axis = alt.Axis(format="%b %y", labelAngle=0, labelOverlap=True, tickCount={"interval": "month", "step": 1})
+    axis = alt.Axis(
+        format="%b %y", labelAngle=0, labelOverlap=True, labelSeparation=8, tickCount={"interval": "month", "step": 1}
+    )
     if band:
-        axis = alt.Axis(format="%b %y", labelAngle=0, labelOverlap="parity", ticks=False)
+        axis = alt.Axis(format="%b %y", labelAngle=0, labelOverlap="parity", labelSeparation=8, ticks=False)
         return alt.X(f"yearmonth({field}):O", title=None, axis=axis)
     return alt.X(f"{field}:T", title=None, axis=axis)
 

@@ -3,6 +3,7 @@
 import re
 from decimal import Decimal
 
+import altair as alt
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ from report_demo import demand_frame, demo_charts
 
 from aifactory.errors import AIFactoryError
 from aifactory.report import charts, spec, theme
+from aifactory.report.chart_parts import x_channel
 
 BUILDERS = sorted(demo_charts())
 
@@ -175,3 +177,12 @@ def test_the_first_colours_stay_apart_under_colour_blindness(matrix):
 def test_names_without_a_fixed_colour_never_take_one_that_is_in_use():
     colours = theme.colours_of(["expected", "a", "b", "aggressive"])
     assert len(set(colours.values())) == 4
+
+
+def test_months_of_three_years_stand_apart_below_bars():
+    """Fonts of readers are wider than the one that is measured: labels that are shown leave room for it."""
+    data = pd.DataFrame({"month": pd.date_range("2026-11-01", periods=36, freq="MS"), "held": 1.0})
+    bars = alt.Chart(data, width=640).mark_bar().encode(x_channel(data, "month", {}, band=True), y="held:Q")
+    texts = re.findall(r"<text([^>]*)>[A-Z][a-z]{2} \d\d<", spec.draw_svg(spec.page_spec(bars.to_dict()), "f1"))
+    shown = [float(re.search(r"translate\(([\d.]+)", text)[1]) for text in texts if 'opacity="0"' not in text]
+    assert len(shown) > 5 and np.diff(shown).min() > 45
