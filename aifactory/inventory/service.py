@@ -177,7 +177,7 @@ def pool_summary(ws: Workspace, rate: pd.Series, bill: pd.DataFrame | None = Non
         {
             "installed": groups["installed"].mean(),
             "utilization_mean": groups["busy"].sum() / groups["hours"].sum(),
-            "utilization_p95": groups["utilization"].quantile(0.95),
+            "utilization_p95": _busy_day(month),
             "power_w_mean": groups["power_w"].mean(),
             "energy_kwh": groups["kwh"].sum(min_count=1),
             "queue_depth_mean": groups["queue_depth"].mean(),
@@ -190,6 +190,12 @@ def pool_summary(ws: Workspace, rate: pd.Series, bill: pd.DataFrame | None = Non
     about = ws.table("accelerators")
     table = table.assign(in_field=table["accelerator_id"].isin(field_accelerators(about)))
     return _with_label_check(table, about.set_index("accelerator_id")["tdp_w"])[columns]
+
+
+def _busy_day(month: pd.DataFrame) -> pd.Series:
+    """95th percentile of the mean utilisation of days (UTC) by pool: alike whatever the length of the windows."""
+    days = month.groupby([*POOL_KEYS, month["window_start_utc"].dt.floor("D").rename("day")])[["busy", "hours"]].sum()
+    return (days["busy"] / days["hours"]).groupby(POOL_KEYS).quantile(0.95)
 
 
 def field_accelerators(accelerators: pd.DataFrame) -> frozenset[str]:

@@ -185,6 +185,17 @@ def pools(ws, **changes):
     return with_tables(ws, pools=one)
 
 
+def test_the_busy_day_of_a_pool_is_of_days_whatever_its_windows(mini_ws, rate):
+    # eight hours at 90 % and sixteen at 30 % on the first day: 50 %; the second stands at 10 %: P95 of 50 % and 10 % is 48 %
+    hours = pd.date_range("2026-10-01", periods=48, freq="h", tz="UTC")
+    busy = [0.9 if at.hour < 8 else 0.3 for at in hours[:24]] + [0.1] * 24
+    one = pools(mini_ws).table("pools").iloc[[0] * 48].reset_index(drop=True)
+    ws = with_tables(mini_ws, pools=one.assign(window_start_utc=hours, window_minutes=60, utilization=busy))
+    row = service.pool_summary(ws, rate).iloc[0]
+    assert row["utilization_p95"] == pytest.approx(0.1 + 0.95 * 0.4)
+    assert row["utilization_mean"] == pytest.approx(0.3)
+
+
 def charges(ws, **changes):
     """The bill of October with the first three charges named after the pools."""
     bill = ws.table("billing")
