@@ -21,7 +21,7 @@ from aifactory.fleet.terms import Terms
 from aifactory.units import MONTHS_PER_YEAR, monthly_rate
 
 LEASE = COMMITTED_OPTIONS.index("lease")
-LEASE_COLUMNS = ["way_to_pay", "year", "cash_usd", "liability_usd", "asset_usd", "operating_expense_usd",
+LEASE_COLUMNS = ["way_to_pay", "year", "cash_usd", "liability_most_usd", "liability_usd", "asset_usd", "operating_expense_usd",
                  "finance_expense_usd"]  # fmt: skip
 OURS, BASE_LEASED = "This plan", "Base leased"
 
@@ -45,7 +45,7 @@ def tax_regimes_frame(case: Case, answer: Answer) -> pd.DataFrame:
 def leases_frame(case: Case, answer: Answer, base: np.ndarray) -> pd.DataFrame:
     """Leases of this plan, and of its base if it were leased, as a controller would book them, by year.
 
-    Balances at the end of the year, expense and cash in it; year 0 is the approval. `base` holds the
+    Balances at the end of the year, the highest liability at the end of one of its months, expense and cash in it; year 0 is the approval. `base` holds the
     slots [T + 1, N] that would be leased. Operating and finance lease differ in expense, not in cash.
     """
     expected, rate = answer.expected, monthly_rate(case.plan.value("borrowing_rate"))
@@ -58,7 +58,7 @@ def leases_frame(case: Case, answer: Answer, base: np.ndarray) -> pd.DataFrame:
 
 
 def _booked(orders: Orders, terms: Terms, rate: float) -> pd.DataFrame:
-    """Sum of the schedules of all leases by month, [T + 1]; terms run on beyond the horizon and are cut there."""
+    """Sum of the schedules of all leases by month, [T + 1]: balances of whole terms, months beyond the horizon not told."""
     months = len(orders.signed)
     names = ["payment_usd", "liability_usd", "asset_usd", "operating_usd", "finance_usd"]
     total = pd.DataFrame(0.0, index=range(months), columns=names)
@@ -90,6 +90,7 @@ def _by_year(booked: pd.DataFrame) -> pd.DataFrame:
         {
             "year": sorted(set(year.tolist())),
             "cash_usd": by["payment_usd"].sum().to_numpy(),
+            "liability_most_usd": by["liability_usd"].max().to_numpy(),
             "liability_usd": by["liability_usd"].last().to_numpy(),
             "asset_usd": by["asset_usd"].last().to_numpy(),
             "operating_expense_usd": by["operating_usd"].sum().to_numpy(),

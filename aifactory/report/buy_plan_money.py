@@ -156,7 +156,7 @@ def _booked(ws: Workspace, leases: pd.DataFrame) -> str:
     rows = leases[leases["way_to_pay"] == (OURS if ours else BASE_LEASED)]
     whose = "The leases of this plan put" if ours else "This plan signs no lease; leasing its base instead would put"
     return (
-        f"{whose} up to {usd_compact(rows['liability_usd'].max())} of liability on the balance sheet at a borrowing rate "
+        f"{whose} up to {usd_compact(rows['liability_most_usd'].max())} of liability on the balance sheet at a borrowing rate "
         f"of {pct(ws.plan.value('borrowing_rate'), 1)} (ASC 842, IFRS 16). {service}"
     )
 
@@ -168,12 +168,16 @@ def table_leases(ws: Workspace, plan: BuyPlan) -> Block:
         "way_to_pay": Col("Way to pay"),
         "year": Col("Year", "int"),
         "cash_usd": Col("Paid, USD", "usd0"),
+        "liability_most_usd": Col("Highest liability", "usd0"),
         "liability_usd": Col("Liability at its end", "usd0"),
         "asset_usd": Col("Right of use at its end", "usd0"),
         "operating_expense_usd": Col("Expense, operating lease", "usd0"),
         "finance_expense_usd": Col("Expense, finance lease", "usd0"),
     }
-    note = "Years count from approval. Terms that run beyond the horizon are cut there. Cash is the same either way."
+    note = (
+        "Years count from approval, as far as the horizon. Balances count the whole term, also what is paid after it; the highest is "
+        "that at the end of a month. Cash is the same either way."
+    )
     return table(
         plan.leases, caption="Leases as booked", source=PLAN, as_of=ws.as_of, columns=columns, max_rows=10, note=note
     )

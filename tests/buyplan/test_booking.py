@@ -47,6 +47,16 @@ def test_halfway_the_liability_is_what_is_left_to_pay(tiny):
     assert ours.loc[1, "finance_expense_usd"] > ours.loc[1, "operating_expense_usd"]
 
 
+def test_the_liability_is_highest_when_the_lease_begins(tiny):
+    case, answer = solved(tiny, 24, LEASE | {"term_months": 36, "usd_per_accelerator_hour": 0.5})
+    ours = leases_frame(case, answer, justified(answer.expected)).query("way_to_pay == @OURS").set_index("year")
+    held = (answer.expected.orders.signed == 1).sum()
+    rent, rate = held * 4 * 730.0 * 0.5, monthly_rate(case.plan.value("borrowing_rate"))
+    begun = float(npv(np.full(35, rent), rate))  # end of the first month: 35 payments to come, the next one now
+    assert ours.loc[1, "liability_most_usd"] == pytest.approx(begun, rel=1e-9)
+    assert ours.loc[2, "liability_most_usd"] == pytest.approx(float(npv(np.full(23, rent), rate)), rel=1e-9)
+
+
 def test_what_is_not_leased_is_shown_as_if_it_were(tiny):
     case, answer = solved(tiny, 12, LEASE | {"usd_per_accelerator_hour": 2.5})
     frame = leases_frame(case, answer, justified(answer.expected))
