@@ -189,9 +189,10 @@ def approved_plan_frame(case: Case, answer: Answer, period: str) -> pd.DataFrame
 
 
 def _one_accelerator(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """One row per month, use case and region: sums, under the accelerator that works most of the hours."""
+    """One row per month, use case and region: sums, under the accelerator that does most of the work, else is paid for most hours."""
     keys, about = ["month", "use_case_id", "region"], ["plan_period", "accelerator_id"]
-    busiest = frame.sort_values("accelerator_hours", ascending=False, kind="stable").groupby(keys)[about].first()
+    work = ["load_accelerators", "accelerator_hours"]
+    busiest = frame.sort_values(work, ascending=False, kind="stable").groupby(keys)[about].first()
     sums = frame.groupby(keys, sort=False)[columns].sum(min_count=1)
     return sums.join(busiest).reset_index()[list(frame.columns)]
 

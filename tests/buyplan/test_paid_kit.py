@@ -308,6 +308,15 @@ def test_tables_hold_each_use_case_once(decided):
     assert moved.streams.table["units_month"].sum() == pytest.approx((8 * 3600 + 4) * 730)
 
 
+def test_work_stands_under_the_accelerator_that_does_it(decided):
+    """Support of the 24 `old` ends with month 4; they stand idle for months 5 to 12, and chat works on `acc`."""
+    _, moved, _ = decided(order(24, -8, None, place=("eu", "old")), supported_to=month(4))
+    frame = approved_plan_frame(moved, solve_case(moved), PERIOD)
+    chat = frame[frame["use_case_id"] == "chat"]
+    assert chat["accelerator_id"].tolist() == ["old"] * 4 + ["acc"] * 8
+    assert (chat["accelerator_hours"] > 24 * 730).iloc[4:].all()  # those that stand idle are paid for
+
+
 @given(share=st.lists(st.floats(0.0, 1.0), min_size=13, max_size=13), rate=st.floats(0.1, 10.0))
 @settings(max_examples=10)
 def test_shares_divide_all_units_and_no_work_is_lost(share, rate):
