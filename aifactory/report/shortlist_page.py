@@ -356,7 +356,7 @@ def penalties_section(ws: Workspace, short: Shortlist) -> Group:
             columns=columns,
             groups=["use_case_id"],
             max_rows=40,
-            note="Platforms that no rule excludes. Compute: every node on its cheapest terms with the people and storage around it, one use case alone; units at their present value. Rework: each change of prompts, context or retrieval costs a share of the porting effort again. Low and high are the ends of the capacity interval. Beside the others: the total where the use case shares nodes with those that are chosen for the platform; above the total where the one size of node of a pool makes it dearer, or where others take room on standing kit.",
+            note="Platforms that no rule excludes. Compute: every node on its cheapest terms with the people and storage around it, one use case alone; units at their present value. Launch delay: months of porting that end after the launch, all of them for work that runs already. Rework: each change of prompts, context or retrieval costs a share of the porting effort again. Low and high are the ends of the capacity interval. Beside the others: the total where the use case shares nodes with those that are chosen for the platform; above the total where the one size of node of a pool makes it dearer, or where others take room on standing kit.",
         ),
     )
 

@@ -49,7 +49,7 @@ def horizon_costs(ws: Workspace, forecast: pd.DataFrame, bought: pd.DataFrame) -
 
     compute = the accelerators, bought on the terms that the plan would buy them on, with people and storage (`buy_cells`);
     SLA misses = failed units x value x share lost; delay and porting apply once where the class of
-    platform changes; rework = porting effort x share that comes again x changes of prompts, context or
+    platform changes, delay only as far as the work ends after the launch (`late_months`); rework = porting effort x share that comes again x changes of prompts, context or
     retrieval in the horizon, spread evenly, at the pay of their month. Running money is discounted month by month at the plan's WACC.
     total_low and total_high are the total with the accelerators priced at the high and the low end of
     capacity. usd_per_1k_units = compute over the present value of the units, the level price of a thousand.
@@ -64,9 +64,7 @@ def horizon_costs(ws: Workspace, forecast: pd.DataFrame, bought: pd.DataFrame) -
     lost = table["failure_rate"].fillna(0) * by_case.map(units) * value
     table["sla_miss_usd"] = (lost * ws.plan.value("sla_miss_usd_per_unit_share")).fillna(0.0)
     effort = _by_class(table, ws.plan.porting_person_months) * ws.plan.value("engineer_usd_per_month")
-    table["launch_delay_usd"] = (
-        _by_class(table, ws.plan.launch_delay_months) * moved * ws.plan.value("launch_delay_usd_per_month")
-    )
+    table["launch_delay_usd"] = late_months(ws, table) * moved * ws.plan.value("launch_delay_usd_per_month")
     table["porting_usd"] = effort * moved
     changes = changes_in_horizon(ws, by_case)
     table["rework_usd"] = effort * ws.plan.rework_share * changes * pay_factors(ws).mean()
@@ -75,6 +73,22 @@ def horizon_costs(ws: Workspace, forecast: pd.DataFrame, bought: pd.DataFrame) -
     table["total_low_usd"], table["total_high_usd"] = rest + table[LOW], rest + table[HIGH]
     table["usd_per_1k_units"] = table["compute_usd"] / by_case.map(units).where(lambda found: found > 0) * KILO
     return with_cheapest(table)[PENALTY_COLUMNS].astype({"no_offer_in": "str"}).reset_index(drop=True)
+
+
+def late_months(ws: Workspace, table: pd.DataFrame) -> pd.Series:
+    """Months by which the work of a port, begun at the end of the period, delays each cell: those of its class, less the months to a launch to come.
+
+    What runs already, or names no launch, waits for all of them.
+    """
+    launch = table["use_case_id"].map(ws.table("use_cases").set_index("use_case_id")["launch_month"])
+    starts = pd.PeriodIndex(launch.where(launch.notna(), ws.period).astype(str), freq="M")
+    between = starts.year * MONTHS_PER_YEAR + starts.month - 1 - _month_number(ws.period)
+    return (_by_class(table, ws.plan.launch_delay_months) - np.maximum(between, 0)).clip(lower=0.0)
+
+
+def _month_number(period: str) -> int:
+    month = pd.Period(period, "M")
+    return month.year * MONTHS_PER_YEAR + month.month
 
 
 def with_cheapest(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """Penalties in money: compute on the plan's terms, missed service, delay and porting over the horizon."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -65,6 +67,21 @@ def test_a_move_to_another_class_costs_porting_and_delay(mini_ws):
     assert (row["launch_delay_usd"], row["porting_usd"]) == (2 * 40_000, 5 * 16_000)
     inside = one(mini_ws)
     assert (inside["launch_delay_usd"], inside["porting_usd"]) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("launch", "late"),
+    [("2027-01", 0), ("2026-12", 1), ("2026-11", 2), ("2026-10", 2), (None, 2), ("2027-06", 0)],
+)
+def test_a_port_that_ends_before_the_launch_delays_nothing(mini_ws, launch, late):
+    """Two months of work from the end of October 2026: a launch in January waits for nothing, one in December a month."""
+    cases = mini_ws.table("use_cases")
+    months = cases["launch_month"].astype(object).mask(cases["use_case_id"] == "chat", launch)
+    launches = months.astype("str").where(months.notna())
+    ws = replace(mini_ws, tables={**mini_ws.tables, "use_cases": cases.assign(launch_month=launches)})
+    row = one(ws, **TPU_CELL)
+    assert (row["launch_delay_usd"], row["porting_usd"]) == (late * 40_000, 5 * 16_000)
+    assert row["total_usd"] == pytest.approx(row[PARTS].sum())
 
 
 def test_the_class_of_today_is_that_of_the_baseline(changed):
