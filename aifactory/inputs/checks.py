@@ -14,7 +14,7 @@ from aifactory.inputs.bill_checks import (
     bill_rows_once,
     charges_plausible,
 )
-from aifactory.inputs.by_region import name_in, unplaced_charges
+from aifactory.inputs.by_region import unplaced_charges
 from aifactory.inputs.commitment_checks import book_faults
 from aifactory.inputs.contracts import contract_names, load_contract
 from aifactory.inputs.decision_checks import log_faults, log_gaps
@@ -22,6 +22,7 @@ from aifactory.inputs.demand_checks import chain_faults, doubted_windows, site_f
 from aifactory.inputs.findings import Finding, Tables, rows_found
 from aifactory.inputs.hosted import closed_models
 from aifactory.inputs.plan import Plan
+from aifactory.inputs.plan_checks import unknown_names
 from aifactory.inputs.price_checks import doubted_prices, prices_dated_ahead
 from aifactory.inputs.region_checks import misspelt_providers, undescribed_regions, unserved_prices
 from aifactory.inputs.unit_checks import life_in_order, limits_in_ms, runs_in_ms, runs_in_units
@@ -215,20 +216,9 @@ def sites_known(tables: Tables, plan: Plan) -> Iterator[Finding]:
 
 
 def plan_names_known(tables: Tables, plan: Plan) -> Iterator[Finding]:
-    """Use cases and accelerators that plan.yaml names stand in their tables."""
-    cases = set(tables["use_cases"]["use_case_id"])
-    chips = set(tables["accelerators"]["accelerator_id"])
-    named = [("launches", item.use_case_id, cases, "use_cases") for item in plan.launches]
-    named += [("platform_by_region", name, cases, "use_cases") for name in plan.platform_by_region]
-    cases |= {name_in(name, item.region) for name in plan.platform_by_region for item in plan.regions}
-    named += [("baseline_accelerators", name, cases, "use_cases") for name in plan.baseline_accelerators]
-    named += [("hidden_costs", name, cases, "use_cases") for item in plan.hidden_costs for name in item.use_cases]
-    named += [("baseline_accelerators", name, chips, "accelerators") for name in plan.baseline_accelerators.values()]
-    named += [("owned_accelerators", name, chips, "accelerators") for name in plan.owned_accelerators]
-    for column, value, known, table in named:
-        if value not in known:
-            rule = f"(plan.yaml) is not in table {table}.{nearest(value, sorted(known))}"
-            yield Finding("use_cases", "plan_names_known", "failed", rule, None, column, value)
+    """Use cases, accelerators and vendors that plan.yaml names stand in their tables."""
+    for place, value, rule in unknown_names(tables, plan):
+        yield Finding("use_cases", "plan_names_known", "failed", rule, None, place, value)
     for value, rule in unplaced_charges(tables, plan):
         yield Finding("billing", "plan_names_known", "warned", rule, None, "RegionId", value)
 

@@ -29,6 +29,9 @@ from aifactory.inputs.yaml_file import read_yaml
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Criticality = Literal["experimental", "internal", "customer_facing", "critical"]
 Stability = Literal["stable", "changing", "volatile"]
+PlatformClass = Literal[
+    "gpu", "tpu", "trainium", "custom_asic", "neuromorphic", "edge", "cpu"
+]  # of the accelerators table
 TaxDepreciation = Literal["straight_line", "macrs_5", "bonus_100"]
 ScenarioName = Literal["conservative", "expected", "aggressive"]
 
@@ -299,6 +302,16 @@ class Plan(_Strict):
         for name in self.price_freshness_days:
             if name not in PRICED:
                 yield f"price_freshness_days: {name!r} is no way to pay.{nearest(name, PRICED)}"
+        classes = {
+            "porting_person_months": self.porting_person_months,
+            "launch_delay_months": self.launch_delay_months,
+            "restrictions: platform_classes": [name for item in self.restrictions for name in item.platform_classes],
+        }
+        known = get_args(PlatformClass)
+        for field, named in classes.items():
+            yield from (
+                f"{field}: {name!r} is no platform class.{nearest(name, known)}" for name in named if name not in known
+            )
 
     def _scenario_faults(self) -> Iterator[str]:
         names = sorted(s.scenario for s in self.scenarios)

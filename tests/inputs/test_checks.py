@@ -568,6 +568,10 @@ def test_demand_without_any_use_case_is_refused(mini):
         load_workspace(mini)
 
 
+#: An exclusion of plan.yaml that holds for somebody.
+RESTRICTED = "restrictions: [{rule: export, %s, reason: r, source: s, as_of: 2026-01-15}]"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
@@ -578,6 +582,14 @@ def test_demand_without_any_use_case_is_refused(mini):
         ),
         ("baseline_accelerators: {}", "baseline_accelerators: {chat: nvidia-h10-sxm}", "nvidia-h10-sxm"),
         ("baseline_accelerators: {}", "owned_accelerators: {nvidia-h10-sxm: 8}", "nvidia-h10-sxm"),
+        ("required_frameworks: {}", "required_frameworks: {chatt: [vLLM]}", "'chatt'.* Did you mean 'chat'"),
+        ("restrictions: []", RESTRICTED % "vendors: [Nvidia]", "'Nvidia'.* Did you mean 'NVIDIA'"),
+        ("restrictions: []", RESTRICTED % "use_cases: [chatt]", "'chatt'.* Did you mean 'chat'"),
+        (
+            "restrictions: []",
+            RESTRICTED % "accelerators: [nvidia-h10-sxm]",
+            "'nvidia-h10-sxm'.* Did you mean 'nvidia-h100-sxm'",
+        ),
     ],
 )
 def test_a_name_in_the_plan_that_no_table_knows_is_refused(mini, old, new, words):

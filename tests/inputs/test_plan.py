@@ -1,6 +1,7 @@
 """plan.yaml: typed, owned, complete; every fault names the place."""
 
 import re
+from typing import get_args
 
 import pytest
 import yaml
@@ -8,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.errors import InputError
-from aifactory.inputs.plan import REQUIRED_ASSUMPTIONS, Plan, default_assumptions, load_plan
+from aifactory.inputs.contracts import load_contract
+from aifactory.inputs.plan import REQUIRED_ASSUMPTIONS, Plan, PlatformClass, default_assumptions, load_plan
 from aifactory.inputs.plan_bounds import bounds
 from aifactory.inputs.resources import data_dir
 from aifactory.inputs.yaml_file import MAX_YAML_BYTES, read_yaml
@@ -124,6 +126,21 @@ def test_the_sample_plan_loads(sample_dir):
             "assumption 'devices_per_operator' must be in 'devices', got 'accelerators'",
         ),
         ("{on_demand: 150, spot", "{ondemand: 150, spot", "'ondemand' is no way to pay. Did you mean 'on_demand'?"),
+        (
+            "launch_delay_months: {gpu: 0, tpu: 2",
+            "launch_delay_months: {gpu: 0, tpuu: 2",
+            "launch_delay_months: 'tpuu' is no platform class. Did you mean 'tpu'?",
+        ),
+        (
+            "porting_person_months: {gpu: 0.5, tpu: 5, trainium: 6",
+            "porting_person_months: {gpu: 0.5, tpu: 5, trainum: 6",
+            "porting_person_months: 'trainum' is no platform class. Did you mean 'trainium'?",
+        ),
+        (
+            "restrictions: []",
+            "restrictions: [{rule: export, platform_classes: [asic], reason: r, source: s, as_of: 2026-01-15}]",
+            "restrictions: platform_classes: 'asic' is no platform class.",
+        ),
         ("low: 0.03, high: 0.2,", "low: 0.03, high: 1.0,", "'spot_interruption_share' must stay below 1"),
         ("as_of: 2026-09-30", "as_of: someday", "assumptions.wacc.as_of: value 'someday'"),
         ("owner_role: chief financial officer, source", "source", "assumptions.wacc.owner_role: Field required"),
@@ -377,3 +394,7 @@ def test_devices_take_as_many_people_as_accelerators_where_nobody_says(tmp_path)
     del data["assumptions"]["accelerators_per_operator"]
     with pytest.raises(InputError, match=r"assumptions missing: accelerators_per_operator\."):
         load_plan(write(tmp_path, yaml.safe_dump(data)))
+
+
+def test_classes_of_the_plan_are_those_of_the_accelerators_table():
+    assert get_args(PlatformClass) == load_contract("accelerators").field("platform_class").enum

@@ -1,0 +1,34 @@
+"""Names in plan.yaml that no table knows: a rule about them would hold for nothing, and say so nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from aifactory.errors import nearest
+from aifactory.inputs.by_region import name_in
+from aifactory.inputs.findings import Tables
+from aifactory.inputs.plan import Plan
+
+#: (place in plan.yaml, name, rule)
+Fault = tuple[str, str, str]
+
+
+def unknown_names(tables: Tables, plan: Plan) -> Iterator[Fault]:
+    """Use cases, accelerators and vendors that plan.yaml names and no table does."""
+    cases = set(tables["use_cases"]["use_case_id"])
+    chips, vendors = (set(tables["accelerators"][column].dropna()) for column in ("accelerator_id", "vendor"))
+    named = [("launches", item.use_case_id, cases, "use_cases") for item in plan.launches]
+    named += [("platform_by_region", name, cases, "use_cases") for name in plan.platform_by_region]
+    cases |= {name_in(name, item.region) for name in plan.platform_by_region for item in plan.regions}
+    named += [("baseline_accelerators", name, cases, "use_cases") for name in plan.baseline_accelerators]
+    named += [("hidden_costs", name, cases, "use_cases") for item in plan.hidden_costs for name in item.use_cases]
+    named += [("required_frameworks", name, cases | {"*"}, "use_cases") for name in plan.required_frameworks]
+    named += [("baseline_accelerators", name, chips, "accelerators") for name in plan.baseline_accelerators.values()]
+    named += [("owned_accelerators", name, chips, "accelerators") for name in plan.owned_accelerators]
+    for item in plan.restrictions:
+        named += [("restrictions", name, cases, "use_cases") for name in item.use_cases]
+        named += [("restrictions", name, chips, "accelerators") for name in item.accelerators]
+        named += [("restrictions", name, vendors, "accelerators") for name in item.vendors]
+    for place, value, known, table in named:
+        if value not in known:
+            yield place, value, f"(plan.yaml) is not in table {table}.{nearest(value, sorted(known))}"
