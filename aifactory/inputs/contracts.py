@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CONTRACTS_DIR = Path(__file__).parent / "contracts"
+#: Patterns of the contracts in words.
+FORMS = {
+    "[a-z0-9][a-z0-9._-]{0,63}": "my-name.2 (lower-case letters, digits, '.', '_' and '-', at most 64, a letter or digit first)",
+    "[a-z0-9_]+": "my_item (lower-case letters, digits and '_')",
+    r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?": "2028, 2028-05 or 2028-05-31",
+    "[A-Z]{3}": "USD",
+    "[0-9a-f]{64}": "a SHA-256 in 64 hexadecimal digits",
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ class Field:
         parts += [f"above {self.exclusive_minimum:g}"] if self.exclusive_minimum is not None else []
         parts += [f"at most {self.maximum:g}"] if self.maximum is not None else []
         parts += [f"one of {', '.join(self.enum)}"] if self.enum else []
-        parts += [f"of the form {self.pattern}"] if self.pattern else []
+        parts += [f"of the form {FORMS.get(self.pattern, self.pattern)}"] if self.pattern else []
         parts += ["unique"] if self.unique else []
         return "; ".join(parts)
 

@@ -1,6 +1,7 @@
 """Contracts: one schema per table, true for loader, checks, templates and documentation."""
 
 import json
+import re
 from dataclasses import replace
 
 import frictionless
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 
 from aifactory.errors import InputError
-from aifactory.inputs.contracts import CONTRACTS_DIR, contract_names, document, load_contract
+from aifactory.inputs.contracts import CONTRACTS_DIR, FORMS, contract_names, document, load_contract
 from aifactory.inputs.resources import data_dir
 from aifactory.inputs.tables import bound_problems
 
@@ -117,3 +118,24 @@ def test_an_id_has_at_most_64_characters():
 
 def test_an_id_does_not_end_in_a_line_end():
     assert rules_broken("use_cases", load_contract("use_cases").field("use_case_id"), "chat\n")
+
+
+def test_every_pattern_is_told_in_words():
+    fields = [field for name in contract_names() for field in load_contract(name).fields if field.pattern]
+    assert {field.pattern for field in fields} == set(FORMS)
+    assert load_contract("lifecycle").field("date").rule == "of the form 2028, 2028-05 or 2028-05-31"
+
+
+@pytest.mark.parametrize(
+    ("date", "good"),
+    [
+        ("2028", True),
+        ("2028-05", True),
+        ("2028-05-31", True),
+        ("2028-13", False),
+        ("2028-00-01", False),
+        ("May 2028", False),
+    ],
+)
+def test_the_end_of_support_is_a_year_a_month_or_a_day(date, good):
+    assert bool(re.fullmatch(load_contract("lifecycle").field("date").pattern, date)) is good
