@@ -258,7 +258,7 @@ def variance_section(ws: Workspace, review: Review) -> Group:
     columns = {"use_case_id": Col("Use case"), "base_usd": Col("Last month, USD", "usd0"), "actual_usd": Col("This month, USD", "usd0"), "difference_usd": Col("Difference", "usd0"),
                **{cause: Col(readable(cause), "usd0") for cause in ALL_CAUSES}}  # fmt: skip
     against_last = table(_with_total(rows), caption="Cost variance against last month, by cause", source=f"{BILL}; {DEMAND}", as_of=ws.as_of, columns=columns,
-                         note="Efficiency is work per unit, utilisation paid hours per work, mix other accelerators or regions at last month's prices, price other prices or terms (more by the hour, less reserved) of the same ones in the same region; a hosted model is paid by work and has no utilisation; other what no use case explains (unused commitment, charges without a use case, storage, tax, credits).")  # fmt: skip
+                         note="Efficiency is work per unit, utilisation paid hours per work, mix other accelerators or regions at last month's prices, price other prices or terms (more by the hour, less reserved) of the same ones in the same region; a hosted model is paid by work and has no utilisation; other what no use case explains (unused commitment, charges without a use case, storage, tax, credits). Pools without a team count for the use cases known to work there, by hours in use, as in the chargeback.")  # fmt: skip
     return group(section(question, answer), against_last, *_against_plan(ws, review, columns))
 
 

@@ -1,4 +1,7 @@
-"""Why the bill of the month differs from that of the month before and from the plan, over the regions that both sides hold."""
+"""Why the bill of the month differs from that of the month before and from the plan, over the regions that both sides hold.
+
+Pools that the bill attributes to nobody count for the use cases that are known to work there (`shared_use`), as in the chargeback.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from aifactory.review.monthly import (
     with_hosted_models,
 )
 from aifactory.review.own_kit import PAID_BEFORE, without_kit_paid_before
+from aifactory.review.shared_use import by_use
 from aifactory.review.uncharged import place_names, uncharged
 from aifactory.review.variance import OTHER, cause_ranges, explain_bill, served_in_both, split_variance
 
@@ -40,6 +44,7 @@ def against_last_month(
     (the variance of the whole bill, that of `split_variance` alone, the ranges of its causes, use cases and regions that are left out)
     """
     last = previous_month(ws.period)
+    ws = by_use(ws, [last, ws.period])
     left_out = uncharged(ws, inventory.demand_monthly, [last, ws.period])
     sides = [(month, *month_factors(ws, inventory, month, left_out)) for month in (last, ws.period)]
     paid = [_paid(ws, factors, month, left_out) for month, factors, _ in sides]
@@ -59,6 +64,7 @@ def against_plan(ws: Workspace, inventory: Inventory, whole: pd.DataFrame, bills
     whole : the approved plan in calendar months.
     bills : USD by month.
     """
+    ws = by_use(ws, [ws.period])
     left_out = uncharged(ws, inventory.demand_monthly, [ws.period])
     planned = plan_factors(whole, ws.period, left_out)
     ws, paid_before = without_kit_paid_before(ws, whole)

@@ -158,7 +158,10 @@ def build_review(
         **_memory(ws, inventory, told),
         **_beside(ws, inventory, buy_plan, late),
         recommendation=_recommendation(ws, approved, steps, buy_plan),
-        not_computed=[*_not_computed(ws, whole, split, now, steps), *uncharged_note(left_out)],
+        not_computed=[
+            *_not_computed(ws, whole, split, now, steps),
+            *uncharged_note(uncharged(ws, inventory.demand_monthly, [last, ws.period]), left_out),
+        ],
     )
 
 

@@ -57,11 +57,15 @@ def place_names(places: pd.MultiIndex) -> list[str]:
     return [f"{case} in {region}" for case, region in places]
 
 
-def uncharged_note(places: pd.MultiIndex) -> list[str]:
-    """Say which units no unit cost counts."""
-    if places.empty:
-        return []
+def uncharged_note(places: pd.MultiIndex, left_out: pd.MultiIndex) -> list[str]:
+    """Say which units no unit cost counts (`places`), and whether the variance does: not those that it has `left_out`."""
+    ways = {
+        "has it under other causes": places.isin(left_out),
+        "counts its part of pools without a team": ~places.isin(left_out),
+    }
     return [
-        f"cost of {', '.join(place_names(places))}: accelerators and hosted models of the use case are charged in other regions "
-        "alone, so that its unit cost leaves this work out, and the variance has it under other causes"
+        f"cost of {', '.join(place_names(places[which]))}: accelerators and hosted models of the use case are charged in other "
+        f"regions alone, so that its unit cost leaves this work out, and the variance {way}"
+        for way, which in ways.items()
+        if which.any()
     ]

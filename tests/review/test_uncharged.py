@@ -1,69 +1,18 @@
 """Work of a region that no charge of its use case names: held against no cost, in unit cost and in no cause of the variance."""
 
 import dataclasses
-from decimal import Decimal
 
 import pandas as pd
 import pytest
+from two_months import H100, LAST, NOW, ROWS, UNITS, against_last, company
 
 from aifactory.inputs.hosted import HOSTED
-from aifactory.review.bill_variance import against_last_month, against_plan
+from aifactory.review.bill_variance import against_plan
 from aifactory.review.build import _kpis
 from aifactory.review.monthly import month_factors
 from aifactory.review.uncharged import uncharged, uncharged_note
 from aifactory.review.unit_cost import unit_cost_by_month
 from aifactory.review.variance import CAUSES, OTHER, REST
-
-LAST, NOW = "2026-09", "2026-10"
-H100 = "nvidia-h100-sxm"
-
-
-def charges(like, *rows):
-    """A bill of (month, use case, region of the provider, hours, USD), each a charge for H100."""
-    parts = [
-        like.assign(month=month, invoice_month=month, use_case=case, RegionId=region, accelerator_hours=hours, EffectiveCost=Decimal(usd))
-        for month, case, region, hours, usd in rows
-    ]  # fmt: skip
-    return pd.concat(parts, ignore_index=True)
-
-
-def company(road, units, *rows):
-    """`chat` and `images` with units by (month, use case, region) and a bill, without tokens."""
-    bill = road.ws.table("billing")
-    like = bill[
-        (bill["use_case"] == "chat") & (bill["accelerator_id"] == H100) & (bill["cost_line"] == "attributed usage")
-    ].iloc[:1]
-    billing = charges(like, *rows)
-    demand = pd.DataFrame(
-        [(*key, "session", count, count, 0.0, 0.0) for key, count in units.items()],
-        columns=["month", "use_case_id", "region", "service_unit", "units", "requests", "errors", "retries"],
-    ).assign(
-        input_tokens=float("nan"), cached_input_tokens=float("nan"), output_tokens=float("nan"), failed_work_share=0.0
-    )
-    ws = dataclasses.replace(road.ws, tables={**road.ws.tables, "billing": billing})
-    return ws, dataclasses.replace(road.inventory, demand_monthly=demand)
-
-
-#: Chat doubles in Europe, on kit of its own, and serves the same in the US, where alone it is charged; images run in the US.
-UNITS = {
-    (LAST, "chat", "us"): 100.0, (LAST, "chat", "eu"): 50.0, (LAST, "images", "us"): 30.0,
-    (NOW, "chat", "us"): 100.0, (NOW, "chat", "eu"): 200.0, (NOW, "images", "us"): 60.0,
-}  # fmt: skip
-ROWS = [
-    (LAST, "chat", "us-east-1", 10.0, "50"),
-    (LAST, "images", "us-east-1", 3.0, "15"),
-    (NOW, "chat", "us-east-1", 10.0, "60"),
-    (NOW, "images", "us-east-1", 6.0, "30"),
-]
-
-
-def against_last(ws, inventory):
-    factors = [month_factors(ws, inventory, month)[0] for month in (LAST, NOW)]
-    bills = ws.table("billing").groupby("month")["EffectiveCost"].sum().astype(float)
-    table, _, ranges, left_out = against_last_month(ws, inventory, *factors, bills)
-    assert ranges["in_order_usd"].sum() == pytest.approx(table[list(CAUSES)].to_numpy().sum())
-    assert table["difference_usd"].sum() == bills[NOW] - bills[LAST]
-    return table.set_index("use_case_id"), left_out
 
 
 def test_growth_where_nothing_is_charged_is_no_volume_of_the_bill(road):
@@ -73,7 +22,12 @@ def test_growth_where_nothing_is_charged_is_no_volume_of_the_bill(road):
         [0, 0, 0, 0, 10]
     )
     assert table.loc["images", "volume"] == pytest.approx(15)
-    assert "chat in eu" in uncharged_note(left_out)[0] and not uncharged_note(left_out[:0])
+    assert (
+        "chat in eu" in uncharged_note(left_out, left_out)[0]
+        and "other causes" in uncharged_note(left_out, left_out)[0]
+    )
+    assert "its part of pools" in uncharged_note(left_out, left_out[:0])[0]
+    assert not uncharged_note(left_out[:0], left_out[:0])
 
 
 def test_a_region_that_comes_onto_the_bill_is_another_cause_in_a_row_of_its_own(road):
