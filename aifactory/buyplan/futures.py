@@ -35,8 +35,8 @@ from aifactory.fleet.streams import EXPECTED
 from aifactory.fleet.terms import BOUGHT, spot_is_cheaper
 from aifactory.units import HOURS_PER_MONTH
 
-#: Shares of a month's hours in the load blocks of each pool, from its highest hours down.
-BLOCK_SHARES = (0.05, 0.15, 0.3, 0.5)
+#: Shares of a month's hours in the load blocks of each pool, from its highest hours down: hours beyond a commitment come out within 1 %.
+BLOCK_SHARES = (0.05, 0.05, *(0.1,) * 9)
 QUARTERS = 3
 #: Paths in the report; proven gap and the limit of a solve, which stands only in the way of a run without end.
 PATHS, GAP, TIME_LIMIT_S = 100, 0.005, 300.0
