@@ -158,11 +158,13 @@ def build_review(
         **_memory(ws, inventory, told),
         **_beside(ws, inventory, buy_plan, late),
         recommendation=_recommendation(ws, approved, steps, buy_plan),
-        not_computed=[
-            *_not_computed(ws, whole, split, now, steps),
-            *uncharged_note(uncharged(ws, inventory.demand_monthly, [last, ws.period]), left_out),
-        ],
+        not_computed=[*_not_computed(ws, whole, split, now, steps), *_not_charged(ws, inventory, left_out)],
     )
+
+
+def _not_charged(ws: Workspace, inventory: Inventory, left_out: pd.MultiIndex) -> list[str]:
+    """Work that no unit cost counts, beside what the variance leaves out."""
+    return uncharged_note(uncharged(ws, inventory.demand_monthly, [previous_month(ws.period), ws.period]), left_out)
 
 
 def _steps(ws: Workspace, inventory: Inventory, held: pd.DataFrame) -> pd.DataFrame:
