@@ -19,6 +19,9 @@ SEASON_DAYS, HORIZON_DAYS = 7, 28
 #: Beyond this share of days without work, the middle of a day is none, whatever four weeks hold together.
 MOST_IDLE = 0.5
 IDLE = "nothing ran on over half of its days: quantiles of single days say nothing of four weeks"
+#: Beyond this mean of its days over their median most of the work comes on few days, and so the middle of a day is far below the mean.
+MOST_UNEVEN = 1.5
+UNEVEN = "most of its work comes on few days: quantiles of single days say nothing of four weeks"
 GROUP = ["workload_class", "region", "service_unit"]
 SCORES = [*GROUP, "days", "mase", "naive_mase", "pinball", "naive_pinball", "coverage80", "exceed_q95", "origins", "method",
           "units_per_day_last", "units_per_day_next", "units_per_day_low", "units_per_day_high", "note"]  # fmt: skip
@@ -86,8 +89,8 @@ def _one(key: dict[str, str], part: pd.DataFrame) -> tuple[dict[str, object], pd
         "units_per_day_low": float(low.mean()),
         "units_per_day_high": float(high.mean()),
     }
-    idle = np.mean(values[observed] == 0.0) > MOST_IDLE
-    row |= {"note": IDLE} if idle else told
+    note = _why_untold(values[observed])
+    row |= {"note": note} if note else told
     dates = pd.date_range(part["date"].iloc[-1] + pd.Timedelta(days=1), periods=HORIZON_DAYS, freq="D")
     coming = pd.DataFrame(
         {"date": dates, "units": forecast.point, "kind": "forecast", "low": low, "high": high}
@@ -95,7 +98,7 @@ def _one(key: dict[str, str], part: pd.DataFrame) -> tuple[dict[str, object], pd
     try:
         found = backtest_series(filled, observed, default_plan(len(filled), SEASON_DAYS, HORIZON_DAYS))
     except InputError as error:
-        return row | {"note": f"{IDLE}; {error}" if idle else str(error)}, pd.concat([measured, coming])
+        return row | {"note": f"{note}; {error}" if note else str(error)}, pd.concat([measured, coming])
     own, naive = found.scores, found.naive
     row |= {"mase": own.mase, "pinball": own.pinball_scaled, "coverage80": own.coverage80, "exceed_q95": own.exceed_q95}
     row |= {
@@ -105,3 +108,10 @@ def _one(key: dict[str, str], part: pd.DataFrame) -> tuple[dict[str, object], pd
         "method": own.method,
     }
     return row, pd.concat([measured, coming])
+
+
+def _why_untold(days: np.ndarray) -> str:
+    """Why quantiles of single days say nothing of the sum of four weeks; empty where they do."""
+    if np.mean(days == 0.0) > MOST_IDLE:
+        return IDLE
+    return UNEVEN if days.mean() > MOST_UNEVEN * np.median(days) else ""

@@ -1,11 +1,13 @@
 """Daily demand by class and region, its scores beside seasonal naive, and the next four weeks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from aifactory.inventory import build_inventory
-from aifactory.inventory.forecast_scores import DAYS, HORIZON_DAYS, SCORES, daily_demand, score_forecasts
+from aifactory.inventory.forecast_scores import DAYS, HORIZON_DAYS, SCORES, UNEVEN, daily_demand, score_forecasts
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +68,6 @@ def test_the_forecast_begins_the_day_after_the_last(found):
 
 
 def test_too_short_a_history_says_so(mini_ws, inventory):
-    from dataclasses import replace
-
     few = inventory.windows[inventory.windows["window_start_utc"] >= pd.Timestamp("2026-10-29", tz="UTC")]
     short = score_forecasts(mini_ws, replace(inventory, windows=few))
     assert short.scores["mase"].isna().all()
@@ -81,3 +81,26 @@ def test_jobs_of_a_few_days_a_month_have_no_usual_day(found):
     assert row["note"].startswith("nothing ran on over half of its days")
     assert np.isnan(row[["units_per_day_next", "units_per_day_low", "units_per_day_high"]].to_numpy("float")).all()
     assert row["units_per_day_last"] == pytest.approx(240 / 28)
+
+
+@pytest.mark.parametrize(("gang", "told"), [(1600.0, False), (150.0, True)])
+def test_work_that_comes_on_few_days_has_no_usual_day(mini_ws, inventory, gang, told):
+    """40 a day and a gang on the third of each month: two gangs of 1,600 in 61 days make the mean 91 where the middle day has 40."""
+    days = pd.date_range("2026-09-01", "2026-10-31", freq="D", tz="UTC")
+    cases = mini_ws.table("use_cases").set_index("workload_class")["use_case_id"]
+    mine = inventory.windows["use_case_id"] == cases["batch_training"]
+    one = inventory.windows[mine].iloc[[0]]
+    parts = [
+        one.assign(window_start_utc=day + pd.Timedelta(hours=hour), service_units=(gang if day.day == 3 else 40.0) / 24)
+        for day in days
+        for hour in range(24)
+    ]
+    windows = pd.concat([inventory.windows[~mine], *parts], ignore_index=True)
+    row = (
+        score_forecasts(mini_ws, replace(inventory, windows=windows))
+        .scores.set_index("workload_class")
+        .loc["batch_training"]
+    )
+    assert row["units_per_day_last"] == pytest.approx(40.0)  # the last four weeks hold no gang
+    assert row["note"].startswith(UNEVEN) != told
+    assert bool(np.isfinite(row["units_per_day_next"])) is told
