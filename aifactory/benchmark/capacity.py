@@ -207,12 +207,16 @@ def with_money(ws: Workspace, capacity: pd.DataFrame, prices: pd.DataFrame) -> p
 
 
 def use_case_regions(ws: Workspace, use_case: str) -> list[str]:
-    """Regions with demand of a use case in the reporting month; else those it may run in."""
+    """Regions with demand of a use case in the reporting month; else those of its demand chain; else those it may run in."""
     for table in ("demand_windows", "jobs"):
         rows = ws.month(table)
         here = rows[rows["use_case_id"] == use_case]
         if len(here):
             return sorted(here["region"].unique())
+    chain = ws.table("demand_chain")
+    shares = chain[(chain["use_case_id"] == use_case) & (chain["factor"] == "region_share") & (chain["value"] > 0)]
+    if len(shares):
+        return sorted(shares["region"].unique())
     allowed = ws.table("use_cases").set_index("use_case_id")["allowed_regions"].get(use_case)
     return (
         [part.strip() for part in allowed.split(";")]

@@ -249,6 +249,11 @@ def test_regions_are_those_with_demand_else_those_allowed(mini_ws, with_tables):
     silent = with_tables(**{name: mini_ws.table(name).iloc[:0] for name in ("demand_windows", "jobs")})
     assert capacity.use_case_regions(silent, "images") == ["eu"]
     assert capacity.use_case_regions(silent, "chat") == ["us", "eu"]
+    chain = mini_ws.table("demand_chain").reindex(range(2))
+    chain = chain.assign(use_case_id="chat", factor="region_share", region=["us", "eu"], value=[1.0, 0.0])
+    planned = dataclasses.replace(silent, tables={**silent.tables, "demand_chain": chain})
+    assert capacity.use_case_regions(planned, "chat") == ["us"]
+    assert capacity.use_case_regions(planned, "images") == ["eu"]
 
 
 def offers(*rows):
