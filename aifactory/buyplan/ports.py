@@ -65,20 +65,31 @@ class Ports:
         return {(row.use_case_id, row.chosen_id): NOT_WORTH for row in stays.itertuples()}
 
     def sentences(
-        self, plan: Plan, classes: pd.Series, period: str, plan_usd: float, starts: Mapping[str, str] | None = None
+        self,
+        plan: Plan,
+        classes: pd.Series,
+        period: str,
+        plan_usd: float,
+        starts: Mapping[str, str] | None = None,
+        billed_usd: Mapping[str, float] | None = None,
     ) -> tuple[list[str], list[str]]:
         """What is ported, what that costs and when it is done, and what is not; and those of little money as one.
 
         By the money at stake, most first: what the port costs, or what staying saves or costs more. Little is below
         `NAMED_SHARE` of the plan's cost `plan_usd` (present value). `classes`: platform class by accelerator; `starts`: first
-        month of the use cases that do not run yet.
+        month of the use cases that do not run yet; `billed_usd`: what the bill of the period charges them.
         """
-        begins = starts or {}
+        begins, bill = starts or {}, billed_usd or {}
         usd = self.table[["porting_usd", "saving_usd"]].astype(float).abs().max(axis=1)
         most_first = usd.sort_values(ascending=False, kind="stable")
         named = self.table.loc[most_first.index[most_first >= NAMED_SHARE * plan_usd]]
         told = [
-            _ported(row, ready_month(plan, classes, row.chosen_id, period), begins.get(row.use_case_id))
+            _ported(
+                row,
+                ready_month(plan, classes, row.chosen_id, period),
+                begins.get(row.use_case_id),
+                _billed(bill.get(row.use_case_id, np.nan), period),
+            )
             if row.ported
             else _stays(row)
             for row in named.itertuples()
@@ -186,11 +197,16 @@ def _other(name: str, chosen: str, others: list[str], values: Values | None, cel
     return {"other_id": other, "saving_usd": saving, "at_stake_usd": now}
 
 
-def _ported(row: tuple, ready: pd.Period, starts: str | None) -> str:
+def _billed(usd: float, period: str) -> str:
+    """What a month costs where the work runs now; empty where no bill says so."""
+    return f" for {money(usd)} a month by the bill of {period}" if usd > 0 else ""
+
+
+def _ported(row: tuple, ready: pd.Period, starts: str | None, billed: str = "") -> str:
     """`starts`: month in which a use case starts that does not run yet; None for one that does."""
     told = f"{row.use_case_id} is ported to {row.chosen_id} for {money(row.porting_usd)}, paid at approval: {_because(row)}. The work ends in {ready}"
     if starts is None:
-        return f"{told}; until then it runs where it does now, which this plan counts at the price of {row.chosen_id}."
+        return f"{told}; until then it runs where it does now{billed}, which this plan counts at the price of {row.chosen_id}."
     if starts > str(ready):
         return f"{told}; it starts in {starts}."
     return f"{told}, after its start in {starts}: start the work earlier, or the use case later."

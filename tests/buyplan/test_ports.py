@@ -90,6 +90,10 @@ def test_what_is_ported_and_what_not_is_said_with_its_date(decided):
     assert "chat is ported to half for USD 100,000, paid at approval: staying on acc would cost USD 40,160 more" in said
     assert "The work ends in 2027-01" in said  # three whole months for two and a half
     assert said.endswith("until then it runs where it does now, which this plan counts at the price of half.")
+    billed = ported.sentences(PLAN, CLASSES, PERIOD, 1.0, billed_usd={"chat": 74_880.0})[0][0]
+    assert billed.endswith(
+        f"now for USD 74,880 a month by the bill of {PERIOD}, which this plan counts at the price of half."
+    )
     for starts, end in (
         ("2027-02", "The work ends in 2027-01; it starts in 2027-02."),
         (
