@@ -19,7 +19,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, bullets, group, section, table
 from aifactory.report.buy_plan_charts import PLAN, expected
 from aifactory.report.buy_plan_guard import of_a_plan
-from aifactory.report.buy_plan_ways import bought_before, hours_are_rented, starts_later, told_ways
+from aifactory.report.buy_plan_ways import bought_before, hours_are_rented, no_power, starts_later, told_ways
 from aifactory.report.text import is_missing, join_words, num, pct, plural, reference_hours, sig3, span, usd_compact
 from aifactory.units import KILO, SCENARIOS
 
@@ -252,6 +252,7 @@ def table_units(ws: Workspace, plan: BuyPlan) -> Block:
         "The bill today lacks the hidden cost centres; the average holds all, with pay and cost centres as in the mean of the horizon, rises included. One more unit runs on rented hours, with their people and storage, at the same pay. "
         + bought_before(ws)
         + "Carbon: rated power of all hours paid for, times PUE (1 in the field), at the mean intensity of the region, without making the hardware."
+        + no_power(plan.cost_by)
         + reference_hours(frame["service_unit"], ws.plan.reference_accelerator)
         + starts_later(frame)
     )
@@ -271,7 +272,7 @@ def table_cost_by(ws: Workspace, plan: BuyPlan) -> Block:
         "carbon_kg_month": Col("kg CO2e a month", "int"),
     }
     note = "Each group of rows adds up to the same total. Demand of the period on this plan's terms."
-    note += starts_later(plan.unit_summary)
+    note += no_power(plan.cost_by) + starts_later(plan.unit_summary)
     caption = "Cost and carbon by business unit, team, region and platform"
     rows = plan.cost_by[plan.cost_by["dimension"] != "Workload"]
     return table(rows, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, max_rows=40, note=note)

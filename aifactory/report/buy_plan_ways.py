@@ -30,6 +30,19 @@ def told_ways(names: pd.Series, *, rented: bool) -> pd.Series:
     return names if rented else names.replace(dict.fromkeys((ALL_BY_THE_HOUR, PEAKS_BY_THE_HOUR), AS_EXPECTED))
 
 
+def no_power(cost_by: pd.DataFrame) -> str:
+    """Platforms of the plan whose rated power nobody publishes, so that no sum holds their carbon; "" where all are known.
+
+    >>> rows = {"dimension": "Platform", "name": ["gpu", "tpu"], "carbon_kg_month": [5.0, float("nan")]}
+    >>> no_power(pd.DataFrame(rows))
+    ' No rated power is known of tpu: its carbon is in no sum.'
+    """
+    unknown = (cost_by["dimension"] == "Platform") & cost_by["carbon_kg_month"].isna()
+    names = sorted(cost_by.loc[unknown, "name"])
+    its = "its" if len(names) == 1 else "their"
+    return f" No rated power is known of {join_words(names)}: {its} carbon is in no sum." if names else ""
+
+
 def starts_later(summary: pd.DataFrame) -> str:
     """What the money of use cases without units in the period is, in a table at its demand; "" where all have units.
 

@@ -149,3 +149,16 @@ def test_a_use_case_without_units_in_the_period_is_said_to_be_no_cost_yet():
     summary = pd.DataFrame({"use_case_id": ["chat", "camera", "voice"], "units_month": [5.0, 0.0, np.nan]})
     assert page.starts_later(summary).startswith(" camera and voice have no units in the period")
     assert page.starts_later(summary.head(1)) == ""
+
+
+def test_platforms_without_a_rated_power_are_named_where_carbon_is_added_up():
+    rows = {"dimension": ["Platform"] * 2 + ["Region"], "name": ["gpu", "tpu", "eu"], "usd_month": 1.0, "share": 0.5,
+            "carbon_kg_month": [5.0, np.nan, 5.0]}  # fmt: skip
+    mine = plan(0.001)
+    mine.unit_summary = mine.unit_summary.assign(units_month=1.0)
+    mine.cost_by = pd.DataFrame(rows)
+    ws = SimpleNamespace(**vars(WS))
+    note = "No rated power is known of tpu: its carbon is in no sum."
+    assert note in str(vars(page.table_cost_by(ws, mine)))
+    mine.cost_by = pd.DataFrame(rows).fillna(1.0)
+    assert note not in str(vars(page.table_cost_by(ws, mine)))
