@@ -160,7 +160,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     classes = accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")["platform_class"]
     spent = float(plan.roi.set_index("scenario").loc["expected", "pv_cost_usd"])
     told, small = move_sentences(moves, case.streams.months, spent)
-    bill = inventory.use_cases.set_index("use_case_id")["effective_cost_usd"].astype(float)
+    bill = inventory.use_cases.set_index("use_case_id")["effective_cost_usd"].astype(float).to_dict()
     ported, few = ports.sentences(ws.plan, classes, ws.period, spent, first_months(case), bill)
     notes = [*setting.staying.sentences(), *told, *ported, *unplaced, *plan.warnings]
     room = room_sentences(
