@@ -147,9 +147,9 @@ def _rates(net: np.ndarray, rate: float) -> dict:
 
 
 def approved_plan_frame(case: Case, answer: Answer, period: str) -> pd.DataFrame:
-    """Monthly figures per use case and region in the columns of the approved_plan contract, but the bands of whole use cases (`staying.approved_with`).
+    """Monthly figures per use case, region and accelerator in the columns of the approved_plan contract, but the bands of whole use cases (`staying.approved_with`).
 
-    What runs on two accelerators in a month stands under the one that works more.
+    What runs on two accelerators in a month, or is charged one that stands idle, has a row of each.
     """
     streams, solution = case.streams, answer.expected
     shares = attribute_hours(case, solution, streams.units[EXPECTED])
@@ -185,16 +185,15 @@ def approved_plan_frame(case: Case, answer: Answer, period: str) -> pd.DataFrame
     frame = frame.assign(**{name: values[1:].ravel() for name, values in columns.items()})
     require_equal("approved plan and cash", frame["compute_cash_usd"].sum(), frame["compute_usd"].sum())
     require_equal("approved plan and cost lines", frame["cost_usd"].sum(), sum(solution.ledger.lines.values()).sum())
-    return frame if case.streams.main.all() else _one_accelerator(frame, list(columns))
+    return frame if case.streams.main.all() else _used(frame)
 
 
-def _one_accelerator(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """One row per month, use case and region: sums, under the accelerator that does most of the work, else is paid for most hours."""
-    keys, about = ["month", "use_case_id", "region"], ["plan_period", "accelerator_id"]
-    work = ["load_accelerators", "accelerator_hours"]
-    busiest = frame.sort_values(work, ascending=False, kind="stable").groupby(keys)[about].first()
-    sums = frame.groupby(keys, sort=False)[columns].sum(min_count=1)
-    return sums.join(busiest).reset_index()[list(frame.columns)]
+def _used(frame: pd.DataFrame) -> pd.DataFrame:
+    """Without accelerators on which a use case has neither units nor hours nor cost in a month; of one that has none at all the first row stays."""
+    used = (frame[["units", "accelerator_hours", "cost_usd"]] != 0).any(axis=1)
+    keys = ["month", "use_case_id", "region"]
+    idle = ~used.groupby([frame[key] for key in keys]).transform("any")
+    return frame[used | (idle & ~frame.duplicated(keys))].reset_index(drop=True)
 
 
 def check_statements(cash_flow: pd.DataFrame, costs: pd.DataFrame) -> None:

@@ -47,6 +47,7 @@ def pool_loads(
         accelerator counts for the pool in which it is then, in all months, so that a series has one meaning.
     moved_in : count the work from the month on in which the plan has it in that pool, 0 before.
 
+    Work that the plan divides between accelerators of a region counts for each by its share in the month `at`.
     A month in which a use case is not in its pool yet takes the accelerators per unit of its first month there. Use
     cases and regions that the plan does not know have no pool in it.
     """
@@ -54,13 +55,14 @@ def pool_loads(
     keys = ["use_case_id", "region"]
     members = _members(planned, at or period)
     here = planned.merge(members, on=[*keys, "accelerator_id"])
-    first = here.sort_values("month").drop_duplicates(keys)
+    pool = [*keys, "accelerator_id"]
+    first = here.sort_values("month").drop_duplicates(pool)
     seen = monthly[monthly["month"] <= period].groupby(["month", *keys], as_index=False)["units"].sum()
-    seen = seen.merge(first[[*keys, "accelerator_id", "ratio"]], on=keys)
-    own = here.set_index(["month", *keys])["ratio"].reindex(pd.MultiIndex.from_frame(seen[["month", *keys]]))
+    seen = seen.merge(first[[*pool, "share", "ratio"]], on=keys)
+    own = here.set_index(["month", *pool])["ratio"].reindex(pd.MultiIndex.from_frame(seen[["month", *pool]]))
     ratio = np.where(own.notna(), own, seen["ratio"])
     hours = pd.PeriodIndex(seen["month"], freq="M").days_in_month.to_numpy() * HOURS_PER_DAY
-    load = seen["units"].to_numpy(dtype=float) * HOURS_PER_MONTH / hours * ratio
+    load = (seen["units"] * seen["share"]).to_numpy(dtype=float) * HOURS_PER_MONTH / hours * ratio
     if moved_in:
         begun = seen["month"].clip(lower=planned["month"].min(), upper=at or period)
         there = pd.MultiIndex.from_frame(planned[["month", *keys, "accelerator_id"]])
@@ -70,9 +72,11 @@ def pool_loads(
 
 
 def _members(planned: pd.DataFrame, month: str) -> pd.DataFrame:
-    """Pool of each use case and region in a month of the plan, or in the nearest one that it has."""
+    """Pools of each use case and region, with the share of its units there, in a month of the plan, or in the nearest one that it has."""
     held = max(planned.loc[planned["month"] <= month, "month"], default=planned["month"].min())
-    return planned.loc[planned["month"] == held, ["use_case_id", "region", "accelerator_id"]]
+    rows = planned[planned["month"] == held]
+    share = rows["units"] / rows.groupby(["use_case_id", "region"])["units"].transform("sum")
+    return rows[["use_case_id", "region", "accelerator_id"]].assign(share=share)
 
 
 def band_triggers(

@@ -114,7 +114,10 @@ def _correlation(t: np.ndarray, u: np.ndarray | float, h: float) -> np.ndarray:
 def _totals(approved: pd.DataFrame, monthly: pd.DataFrame, period: str) -> pd.DataFrame:
     """Cost-weighted units of all months of the plan by scenario, and measured where they are."""
     keys = ["month", "use_case_id", "region"]
-    plan = approved[(approved["units"] > 0) & (approved["compute_usd"] > 0)]
+    plan = approved.groupby(keys, as_index=False)[["compute_usd", *UNITS.values()]].sum(
+        min_count=1
+    )  # of all its accelerators
+    plan = plan[(plan["units"] > 0) & (plan["compute_usd"] > 0)]
     weight = plan["compute_usd"] / plan["units"]
     units = monthly[monthly["month"] <= period].groupby(keys)["units"].sum()
     actual = units.reindex(pd.MultiIndex.from_frame(plan[keys])).to_numpy()

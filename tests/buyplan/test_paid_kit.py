@@ -297,13 +297,16 @@ def test_nothing_moves_without_idle_nodes(decided):
     assert idle_accelerators(held, {"old": 4.0}) == {}  # what the plan leaves out runs there
 
 
-def test_tables_hold_each_use_case_once(decided):
-    _, moved, _ = decided(order(12, -8, 5, place=("eu", "old")))
+def test_tables_hold_each_use_case_and_accelerator_once(decided):
+    """Twelve of `old` hold part of chat's work to month 4, the rest and all of it later runs on `acc`."""
+    _, moved, (move,) = decided(order(12, -8, 5, place=("eu", "old")))
     frame = approved_plan_frame(moved, solve_case(moved), PERIOD)
-    assert not frame.duplicated(["month", "use_case_id", "region"]).any() and len(frame) == 24
-    chat = frame[frame["use_case_id"] == "chat"]
-    assert chat["units"].to_numpy() == pytest.approx(8 * 3600 * 730)
-    assert chat["accelerator_id"].tolist() == ["old"] * 4 + ["acc"] * 8
+    assert not frame.duplicated(["month", "use_case_id", "region", "accelerator_id"]).any() and len(frame) == 24 + 4
+    chat = frame[frame["use_case_id"] == "chat"].set_index(["month", "accelerator_id"])["units"].unstack()
+    part = move.guests[0].share[1]
+    assert 0 < part < 1
+    assert chat["old"].iloc[:4].to_numpy() == pytest.approx(part * 8 * 3600 * 730) and chat["old"].iloc[4:].isna().all()
+    assert chat.sum(axis=1).to_numpy() == pytest.approx(8 * 3600 * 730)
     assert moved.streams.today_units.sum(axis=1) == pytest.approx((8 * 3600 + 4) * 730)
     assert moved.streams.table["units_month"].sum() == pytest.approx((8 * 3600 + 4) * 730)
 
@@ -313,8 +316,11 @@ def test_work_stands_under_the_accelerator_that_does_it(decided):
     _, moved, _ = decided(order(24, -8, None, place=("eu", "old")), supported_to=month(4))
     frame = approved_plan_frame(moved, solve_case(moved), PERIOD)
     chat = frame[frame["use_case_id"] == "chat"]
-    assert chat["accelerator_id"].tolist() == ["old"] * 4 + ["acc"] * 8
-    assert (chat["accelerator_hours"] > 24 * 730).iloc[4:].all()  # those that stand idle are paid for
+    work = chat[chat["units"] > 0]
+    assert work["accelerator_id"].tolist() == ["old"] * 4 + ["acc"] * 8
+    idle = chat[chat["units"] == 0]
+    assert idle["accelerator_id"].tolist() == ["old"] * 8 and (idle["load_accelerators"] == 0).all()
+    assert idle["accelerator_hours"].to_numpy() == pytest.approx(24 * 730)  # those that stand idle are paid for
 
 
 @given(share=st.lists(st.floats(0.0, 1.0), min_size=13, max_size=13), rate=st.floats(0.1, 10.0))

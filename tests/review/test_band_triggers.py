@@ -272,3 +272,20 @@ def test_a_yearly_peak_alone_releases_no_order(kind, order, value, expected):
 def test_a_month_that_usually_has_no_demand_counts_as_measured():
     row = band_triggers(plan(), step(3.0, kind="commitment"), measured(2.0, last="2027-01"), "2027-01", usual=in_autumn)
     assert row["value"].tolist() == pytest.approx([2.0])
+
+
+def test_work_divided_between_two_accelerators_loads_each_by_its_share():
+    """A quarter of chat's units runs on `a100` at 4 an hour each, the rest on `h100` at 10: 40 units an hour keep 2.5 and 3 at work."""
+    main = plan(loads=(3.0, 3.0, 3.0))
+    guest = plan(loads=(1.0, 1.0, 1.0), accelerator_id="a100").assign(load_accelerators=2.5)
+    loads = pool_loads(pd.concat([main, guest], ignore_index=True), measured(4.0, 8.0), PERIOD)
+    assert loads["us", "h100"].tolist() == pytest.approx([3.0, 6.0])
+    assert loads["us", "a100"].tolist() == pytest.approx([2.5, 5.0])
+
+
+def test_work_that_is_divided_until_a_term_ends_loads_what_it_moves_to_with_all_of_it():
+    """From November on all of chat runs on `h100`: the pool of that month has all that is measured, also before."""
+    main = plan(("2026-09", "2026-10", "2026-11"), (3.0, 3.0, 4.0))
+    guest = plan(("2026-09", "2026-10"), (1.0, 1.0), accelerator_id="a100")
+    loads = pool_loads(pd.concat([main, guest], ignore_index=True), measured(4.0, 4.0), PERIOD, "2026-11")
+    assert loads["us", "h100"].tolist() == pytest.approx([4.0, 4.0]) and ("us", "a100") not in loads

@@ -126,3 +126,14 @@ def test_lumpy_work_is_left_out_where_there_is_other():
     assert both["actual_index"].iloc[0] < 1.0 and set(both["without"]) == {""}
     every = follow_paths(plan(), measured(1.0), MONTHS[0], ["faq", "chat"])
     assert every["actual_index"].iloc[0] == pytest.approx(1.0) and set(every["without"]) == {""}
+
+
+def test_work_on_two_accelerators_counts_once():
+    """A quarter of chat's units runs on `a100` at another price: the paths are those of chat as a whole."""
+    names = ["units", "units_conservative", "units_aggressive", "compute_usd"]
+    whole = plan().assign(accelerator_id="h100")
+    chat = whole["use_case_id"] == "chat"
+    part = whole[chat].assign(accelerator_id="a100", **{name: whole.loc[chat, name] * 0.25 for name in names})
+    rest = whole.assign(**{name: whole[name].where(~chat, whole[name] * 0.75) for name in names})
+    both = follow_paths(pd.concat([rest, part], ignore_index=True), measured(1.1, 1.2), MONTHS[1])
+    pd.testing.assert_frame_equal(both, follow(1.1, 1.2))
