@@ -38,7 +38,17 @@ from aifactory.serving.ratio import block_out, covariance, groups_of
 
 SAMPLE, SEED, ROUNDS, ERROR_MAX, PULL = 1200, 0, 1, 0.8, 0.004
 #: Fit of the closed forms.
-SCALE, RIDGE, LEVEL = {"tpot": 0.15, "ttft": 0.45}, 0.4, 0.15
+SCALE, RIDGE, LEVEL = {"tpot": 0.15, "ttft": 0.3}, {"tpot": 0.4, "ttft": 0.3}, {"tpot": 0.15, "ttft": 1.0}
+#: Where the fit of the time to first token starts: half of the first tenth of the prompts of a run wait for each other
+#: (ten requests a client), queues as they are, shares of the peak as in steps, a round number each for what is left.
+START = {
+    "ttft_dense": 0.7, "ttft_mixture": 0.35, "ttft_moved_gb_per_s": 300.0, "ttft_ms": 40.0, "ttft_layer_us": 100.0,
+    "ttft_burst": 0.05, "ttft_steps": 3.0, "ttft_steps_vllm": 3.0, "ttft_steps_trtllm": 20.0, "ttft_steps_sglang": 20.0,
+    "ttft_client_us": 20.0, "ttft_steady": 1.0, "ttft_full": 0.2, "ttft_transfer_ms": 30.0, "ttft_behind": 0.25,
+    "ttft_far": 1.5,
+}  # fmt: skip
+#: How much less a time to first token weighs with each factor e that it comes after what all in line explain.
+LATE_WEIGHT = 3.0
 LEFT_OUT = ("chip", "architecture", "model_path")
 
 
@@ -52,9 +62,10 @@ def fit_closed_forms(d: pd.DataFrame, start: dict[str, float] | None = None, ste
     """Constants of the closed forms, of the time per output token first: the time to first token follows from it.
 
     Least squares of log errors under a soft absolute loss (`SCALE`), levels of setups taken out, which the gap model
-    learns; `LEVEL` of the weight on errors with levels, and a pull of `RIDGE` towards the start.
+    learns; `LEVEL` of the weight on errors with levels, and a pull of `RIDGE` towards the start, of the time to first token
+    towards `START`, which no measurement was asked for.
     """
-    found = dict(start or deployment_constants())
+    found = dict(start or deployment_constants() | START)
     for target in TARGETS:
         names = [name for name in found if name.startswith("ttft") == (target == "ttft")]
         found |= _fit_constants(d, target, found, names, steps)
@@ -72,14 +83,18 @@ def _fit_constants(
     once = 1 / same.map(same.value_counts()).to_numpy()
     weight = np.sqrt(once * pd.Series(once).groupby(group).transform("sum").to_numpy() ** -0.5)
     weight = weight / np.sqrt(np.mean(weight**2)) / SCALE[target]
+    if target == "ttft":
+        weight = weight / (1 + LATE_WEIGHT * d["late"].to_numpy())
     measured = np.log(measured_ms(d, target))
-    pulled = RIDGE * np.sqrt(len(d) / len(names))
+    pulled = RIDGE[target] * np.sqrt(len(d) / len(names))
 
     def errors(logs: np.ndarray) -> np.ndarray:
         said = with_prior(d, start | dict(zip(names, np.exp(logs), strict=True)))
         off = measured - said[f"prior_{target}"]
         inside = off - off.groupby(group).transform("median")
-        return np.concatenate([weight * inside, LEVEL * weight * (off - off.median()), pulled * (logs - middle)])
+        return np.concatenate(
+            [weight * inside, LEVEL[target] * weight * (off - off.median()), pulled * (logs - middle)]
+        )
 
     highest = np.maximum([0.0 if name in SHARES else np.inf for name in names], middle + 1e-9)
     found = least_squares(

@@ -14,13 +14,16 @@ that a stated prefill pool has not let in yet (n = w out t / p at most), or
 beyond the seats of decode engines, take no part in a step; their wait is added to the prediction (`deployment_crowd.py`). An engine that does both spends more on each sequence than
 one that only decodes. Weights touched by n sequences of a mixture: 1 - (1 - share)^n.
 
-First token: the prompt's own time p, plus
+First token: the prompt's own time p, in which g accelerators of a worker add up their parts twice a layer (all-reduces
+of 16 bits by ring: 8 (g - 1) / g bytes for each layer, width and token) at one speed: prompts of 1,024 and 8,192 tokens
+of Llama 70B under 4 requests tell 17 us x (g - 1) / g a token on B200 and 18 us on H100, with half its links; plus
 - the burst at the start of a closed loop, a share of n p, and M/D/1 waiting p u / (2 (1 - u)) at the share u of
   time that prompts take;
 - requests that find no memory wait for a seat: (N / seats - 1) (p + out t), a closed loop's identity;
 - a disaggregated prefill pool of w workers that cannot keep up: N p / w - out t, and the transfer; where nobody states
   w, as many as keep up: N / w at most out t / p;
-- steps under way, engine and client overhead.
+- steps under way, engine and client overhead. Engines may send several tokens at a time, so that what is measured as
+  the first token comes that many steps later: constants of each engine that does both, one for all others.
 """
 
 from __future__ import annotations
@@ -38,8 +41,10 @@ DENSE_SHARE = 0.95
 MEMORY_SHARE, KV_NARROW_HELD = 0.9, 0.75
 SLOW_LINK_GB_PER_S, SLOW_START = 200.0, 2.5
 BUSY_MAX, SOFTNESS = 0.95, 0.25
-#: Share of the time of a lone prompt that a prefill pool takes for one of many, and rounds of Little's law.
-POOL_SHARE, ROUNDS = 0.75, 30
+#: What the constants of the steps of each engine begin with.
+STEPS = "ttft_steps_"
+#: Shares of the peak that a prefill pool with many prompts reaches, mixtures and dense models; rounds of Little's law.
+POOL_MIXTURE, POOL_DENSE, ROUNDS = 0.29, 1.0, 30
 
 
 @cache
@@ -54,11 +59,20 @@ def with_prior(d: pd.DataFrame, c: dict[str, float]) -> pd.DataFrame:
     v = {name: d[name].to_numpy(dtype=float) for name in d.columns if d[name].dtype.kind in "fi"}
     v["mixture"] = (d["sparse"] == "mixture").to_numpy()
     v["together"] = (d["split"] == AGGREGATED).to_numpy()
+    v["first_steps"] = _first_steps(d, c)
     waiting = np.maximum(v["concurrency"] / v["workers"], 1.0)
     seats = _seats(v)
     tpot_s = _step_s(v, _let_in(v, np.minimum(waiting / v["crowd"], seats), c), c)
     ttft_s = _first_token_s(v, waiting, seats, tpot_s, c)
     return d.assign(prior_tpot=np.log(1e3 * tpot_s), prior_ttft=np.log(1e3 * ttft_s))
+
+
+def _first_steps(d: pd.DataFrame, c: dict[str, float]) -> np.ndarray:
+    """Steps between the end of a prompt and what is measured as its first token, by engine; of unknown ones the middle."""
+    known = {name.removeprefix(STEPS): value for name, value in c.items() if name.startswith(STEPS)}
+    middle = float(np.median(list(known.values())))
+    own = np.array([known.get(str(name).lower(), middle) for name in d["backend"]], dtype=float)
+    return np.where(d["split"] == AGGREGATED, own, c["ttft_steps"])
 
 
 def _seats(v: dict[str, np.ndarray]) -> np.ndarray:
@@ -74,7 +88,8 @@ def _let_in(v: dict[str, np.ndarray], held: np.ndarray, c: dict[str, float]) -> 
 
     Little's law: n = w out t(n) / p for each decode worker, from above, so that the largest such n is found.
     """
-    each = POOL_SHARE * _prompt_s(v, c) * v["workers"] / v["prefill_workers"]
+    reached = v["prefill_gpus"] * v["peak"] * np.where(v["mixture"], POOL_MIXTURE, POOL_DENSE)
+    each = v["isl"] * _operations(v) / reached * v["workers"] / v["prefill_workers"]
     bound = ~v["together"] & (v["keeps_up"] == 0)
     found = held
     for _ in range(ROUNDS if bound.any() else 0):
@@ -85,9 +100,15 @@ def _let_in(v: dict[str, np.ndarray], held: np.ndarray, c: dict[str, float]) -> 
 
 def _prompt_s(v: dict[str, np.ndarray], c: dict[str, float]) -> np.ndarray:
     """Seconds that one prefill worker computes on one prompt."""
-    scores = 2e-12 * v["isl"] * v["layers"] * v["width"] * v["peak"] / v["peak_16bit"]
     reached = v["prefill_gpus"] * v["peak"] * np.where(v["mixture"], c["ttft_mixture"], c["ttft_dense"])
-    return v["isl"] * (2e-3 * v["active_b"] + scores) / reached
+    moved = 8e-9 * v["layers"] * v["width"] * (1 - 1 / v["prefill_gpus"]) / c["ttft_moved_gb_per_s"]
+    return v["isl"] * (_operations(v) / reached + moved)
+
+
+def _operations(v: dict[str, np.ndarray]) -> np.ndarray:
+    """Tera-operations of a token of a prompt, scores as many as they are worth at the peak of the weights."""
+    scores = 2e-12 * v["isl"] * v["layers"] * v["width"] * v["peak"] / v["peak_16bit"]
+    return 2e-3 * v["active_b"] + scores
 
 
 def _step_s(v: dict[str, np.ndarray], held: np.ndarray, c: dict[str, float]) -> np.ndarray:
@@ -129,5 +150,5 @@ def _first_token_s(
     behind = c["ttft_behind"] * SOFTNESS * answer * (np.maximum(late, 0.0) + np.log1p(np.exp(-np.abs(late))))
     behind = np.where(v["keeps_up"] > 0, 0.0, behind)
     apart = own * c["ttft_burst"] * np.maximum(pool - 1, 0.0) + behind + 1e-3 * c["ttft_transfer_ms"]
-    outside = c["ttft_steps"] * tpot_s + 1e-3 * c["ttft_ms"] + 1e-6 * c["ttft_client_us"] * v["concurrency"]
+    outside = v["first_steps"] * tpot_s + 1e-3 * c["ttft_ms"] + 1e-6 * c["ttft_client_us"] * v["concurrency"]
     return own + np.where(v["together"], lined + seated, apart) + outside

@@ -11,7 +11,7 @@ H200 = {
     "params_b": 70.0, "active_b": 70.0, "weight_bytes": 1.0, "kv_gb": 3.3e-4, "layers": 80.0, "width": 8192.0,
     "gpus": 4.0, "prefill_gpus": 4.0, "ranks": 1.0, "workers": 1.0, "prefill_workers": 1.0, "kv_shards": 4.0,
     "concurrency": 16.0, "isl": 1024.0, "osl": 1024.0, "sparse": "dense", "split": "aggregated",
-    "crowd": 1.0, "keeps_up": 0.0,
+    "crowd": 1.0, "keeps_up": 0.0, "backend": "vllm",
 }  # fmt: skip
 BARE = {
     "bandwidth": 1.0, "compute": 1.0, "prefill": np.inf, "prompt_split": 0.0, "attention": 1.0, "layer_us": 0.0,
@@ -19,7 +19,7 @@ BARE = {
     "kv_narrow": 1.0, "moe_compute": 1.0, "moe_layer": 1.0, "step_ms": 0.0,
     "expert_spread": 1.0, "ttft_dense": 1.0, "ttft_mixture": 1.0, "ttft_far": 1.0, "ttft_layer_us": 0.0, "ttft_burst": 0.0,
     "ttft_steady": 0.0, "ttft_full": 0.0, "ttft_behind": 0.0, "ttft_transfer_ms": 0.0, "ttft_steps": 0.0, "ttft_ms": 0.0,
-    "ttft_client_us": 0.0,
+    "ttft_client_us": 0.0, "ttft_moved_gb_per_s": np.inf, "ttft_steps_vllm": 0.0, "ttft_steps_trtllm": 0.0, "ttft_steps_sglang": 0.0,
 }  # fmt: skip
 
 
@@ -125,7 +125,7 @@ def test_requests_beyond_the_batch_of_decode_engines_do_not_slow_the_step():
 
 
 def test_what_prefill_has_not_let_in_does_not_slow_the_step():
-    """Steps of 10 ms and 0.1 ms a sequence, p seconds a prompt in one pool: n = 1,024 x (0.01 + 0.0001 n) / (0.75 p)."""
+    """Steps of 10 ms and 0.1 ms a sequence, p seconds a prompt in one pool: n = 1,024 x (0.01 + 0.0001 n) / p."""
     free = BARE | {"step_ms": 10.0, "sequence_apart_us": 100.0}
     pool = {
         "split": "disaggregated",
@@ -135,7 +135,7 @@ def test_what_prefill_has_not_let_in_does_not_slow_the_step():
         "link": 1e12,
         "kv_gb": 1e-12,
     }
-    each = closed_form(BARE, concurrency=1.0, **pool)[1] / 1e3 * 0.75
+    each = 1024 * (2e-3 * 70 + 2e-12 * 1024 * 80 * 8192) / (0.5 * 1500)
     sequences = 1024 * 0.01 / (each - 1024 * 0.0001)
     assert 10 < sequences < 1000
     work = 1e3 * 2e-3 * 70 / 4 / 1500
@@ -156,6 +156,36 @@ def test_a_prefill_pool_of_unknown_size_is_taken_to_keep_up():
     assert bound > 30 * fed
     tpot, first = closed_form(BARE | {"ttft_burst": 0.5}, keeps_up=1.0, **apart)
     assert first == pytest.approx(fed + 0.5 * (100 * tpot - fed)), "half the prompts that end while an answer lasts"
+
+
+def test_a_pool_of_many_prompts_reaches_a_share_of_the_peak_that_a_lone_one_does_not_tell():
+    """The fitted share of a lone prompt, its overheads in it, moves no step: mixtures at 0.29 of the peak."""
+    pool = {"split": "disaggregated", "concurrency": 4000.0, "sparse": "mixture", "active_b": 7.0, "osl": 256.0}
+    lone, slow = (closed_form(BARE | {"ttft_mixture": share}, **pool) for share in (1.0, 0.1))
+    assert slow[0] == pytest.approx(lone[0])
+    each = 1024 * (2e-3 * 7 + 2e-12 * 1024 * 80 * 8192) / (0.29 * 4 * 1500)
+    held = 256 * lone[0] / 1e3 / each
+    assert held < 4000, "the pool binds"
+    free = closed_form(BARE, **(pool | {"concurrency": held, "keeps_up": 1.0}))
+    assert lone[0] == pytest.approx(free[0], rel=1e-3)
+
+
+def test_prompts_are_added_up_between_the_accelerators_of_a_worker():
+    """Two sums a layer of 8,192 numbers of 2 bytes, 2 x 3 / 4 of each over the wire of 4 accelerators: 7.86 MB a token."""
+    moved = BARE | {"ttft_moved_gb_per_s": 200.0}
+    wait = closed_form(moved)[1] - closed_form(BARE)[1]
+    assert wait == pytest.approx(1e3 * 1024 * 80 * 2 * 8192 * 2 * 1.5 / 200e9)
+    alone = {"gpus": 1.0, "kv_shards": 1.0, "prefill_gpus": 1.0}
+    assert closed_form(moved, **alone)[1] == pytest.approx(closed_form(BARE, **alone)[1])
+
+
+def test_an_engine_that_sends_several_tokens_at_a_time_shows_its_first_one_later():
+    late = BARE | {"ttft_steps_vllm": 2.0, "ttft_steps_trtllm": 10.0, "ttft_steps_sglang": 30.0, "ttft_steps": 5.0}
+    tpot, own = closed_form(BARE)
+    for engine, steps in (("vllm", 2), ("trtllm", 10), ("SGLang", 30), ("tgi", 10)):
+        assert closed_form(late, backend=engine)[1] - own == pytest.approx(steps * tpot)
+    tpot, own = closed_form(BARE, split="disaggregated")
+    assert closed_form(late, split="disaggregated", backend="sglang")[1] - own == pytest.approx(5 * tpot)
 
 
 def test_fitted_shares_of_peaks_are_shares():
