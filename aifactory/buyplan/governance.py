@@ -137,7 +137,8 @@ def _own_decision(orders: pd.DataFrame, roi: pd.DataFrame, plan: Plan, held: flo
     else:
         outlook += "; its return is not computed, because no value per unit is stated."
     now, later = signed_now(orders), released_on_triggers(orders)
-    growth = f", and release up to {money(later['commitment_usd'].sum())} of growth orders within a year"
+    kind = "growth" if (later["band"] == "growth").all() else "later"
+    growth = f", and release up to {money(later['commitment_usd'].sum())} of {kind} orders within a year"
     dated = later.get("timing", pd.Series("", index=later.index)).astype("str").str.extract(BY_DATE)[0].notna().any()
     growth = f"{growth}, each on its trigger{' or date' if dated else ''}" if len(later) else ""
     if now.empty:

@@ -113,6 +113,8 @@ def test_nothing_is_cheapest_by_the_hour_where_no_hours_are_rented(tiny):
         start + "USD 84,075 of growth orders within a year, each on its trigger or date. The plan costs"
     )
     assert "by the hour" not in told
+    base = later.assign(band="baseline", order_index=5)  # for work that moves when a term ends
+    assert "USD 84,075 of later orders within a year" in decision_sentence(base, roi, case.plan, held=862.0)
     plain = decision_sentence(later.assign(timing=""), roi, case.plan, held=862.0)
     assert "now: beyond the 862 accelerators owned or committed, capacity by the hour is cheapest" in plain
     assert "each on its trigger. The" in plain
