@@ -15,7 +15,8 @@ The wait is known once the time per output token is, so it stands outside the ga
 (`deployment_gap.py`): engines slow with prompts do not hold a seat longer. Measured times to first token are compared
 with the closed form less the wait, a tenth of them at least; predicted ones are given it back.
 
-Prefill workers that no row of the deployment states are taken to keep up: recipes choose them so.
+Prefill workers that no row of the deployment states are taken to keep up: recipes choose them so. Where no recipe told
+how many workers there are, typical ones stand in, and neither seats nor prefill follow from them.
 """
 
 from __future__ import annotations
@@ -30,8 +31,6 @@ from aifactory.serving.deployment_recipes import ALONE, TWIN
 CROWD_MAX = 1.45
 #: Least share of a measured time to first token that is not the wait for a seat.
 OWN_LEAST = 0.1
-#: Layouts whose workers are stated, or taken from a recipe that states them.
-KNOWN = ("stated", TWIN, ALONE)
 #: One recipe: its loads ran on engines started alike.
 RECIPE = (
     "architecture", "version", "chip", "precision", "split", "isl", "osl", "gpus", "prefill_gpus", "ranks", "workers",
@@ -51,8 +50,9 @@ def with_crowd(d: pd.DataFrame, others: pd.DataFrame | None = None) -> pd.DataFr
     beyond = batch / np.exp2(np.floor(np.log2(batch.clip(lower=1.0))))
     whole = np.isclose(batch, np.round(batch))
     apart = d["split"].eq(DISAGGREGATED)
-    crowded = apart & d["layout"].isin(KNOWN) & beyond.between(1.0, CROWD_MAX) & (~whole | (batch >= highest))
-    stated = d["prefill_num_workers"].notna() | d["layout"].eq(TWIN)
+    told = d["layout"].eq("stated") | (d["layout"].isin((TWIN, ALONE)) & d["taken"])
+    crowded = apart & told & beyond.between(1.0, CROWD_MAX) & (~whole | (batch >= highest))
+    stated = d["prefill_num_workers"].notna() | (d["layout"].eq(TWIN) & d["taken"])
     return d.assign(crowd=beyond.where(crowded, 1.0), keeps_up=np.where(apart & ~stated, 1.0, 0.0))
 
 

@@ -10,6 +10,8 @@ Public tables mix conventions. What can be told from the numbers themselves is p
 - an aggregated deployment whose requests at a time are several times batch x attention ranks ran so many workers;
   where no ranks are stated and the accelerators divide by it, so many ranks, each with a batch of its own;
 - experts over more accelerators than the tensor degree of attention leave it to so many ranks;
+- a decode worker of more than 16 accelerators leaves attention to as many ranks, as all that state ranks do: 48 divide
+  no model's heads;
 - workers that are not stated follow what stated ones do, see `TYPICAL_WORKERS`.
 """
 
@@ -58,6 +60,8 @@ def with_layout(d: pd.DataFrame) -> pd.DataFrame:
     known = np.where(split == AGGREGATED, several, known)
     stated = np.where(whole, "whole", np.where(unfit, "unfit", "stated"))
     ranks = np.where(split == AGGREGATED, dealt, _of(d, "attention_dp_size", aggregated))
+    wide = (split == DISAGGREGATED) & ~whole & (gpus > STATED_MAX) & (ranks <= 1)
+    ranks = np.where(wide, gpus, ranks)
     return d.assign(
         split=split,
         gpus=gpus,

@@ -27,9 +27,10 @@ def with_recipes(d: pd.DataFrame, others: pd.DataFrame | None = None) -> pd.Data
     """Layouts of `with_layout` with those of unknown workers taken from the nearest stated recipe of `d` or `others`.
 
     `layout` becomes `TWIN` where the same deployment is stated too, `ALONE` where stated ones of its accelerator and
-    release lack it: tables with workers leave out what was served with speculated tokens.
+    release lack it: tables with workers leave out what was served with speculated tokens. `taken` says whose workers a
+    recipe told.
     """
-    d = d.assign(layout=d["read"])
+    d = d.assign(layout=d["read"], taken=False)
     known = d if others is None else pd.concat([d, others.assign(layout=others["read"])])
     known = known[known["layout"].eq("stated") & known["split"].eq(DISAGGREGATED)]
     asked = d[d["layout"].str.endswith("of unknown workers")]
@@ -43,6 +44,7 @@ def with_recipes(d: pd.DataFrame, others: pd.DataFrame | None = None) -> pd.Data
     for name in TAKEN:
         own = d.loc[place, name].to_numpy()
         d.loc[place, name] = np.where(free | ("workers" in name), recipe[name].to_numpy(), own)
+    d.loc[place, "taken"] = True
     d.loc[place, "ranks"] = np.minimum(recipe["ranks"].to_numpy(), d.loc[place, "gpus"].to_numpy())
     return d.assign(layout=_said(d, asked, known))
 

@@ -11,7 +11,7 @@ from aifactory.serving.deployments import predict_deployments, read_deployments
 ROW = {
     "chip": "a", "architecture": "m", "version": "trtllm1.0", "precision": "fp8", "isl": 1024.0, "osl": 1024.0,
     "concurrency": 105.0, "split": "disaggregated", "gpus": 8.0, "prefill_gpus": 4.0, "ranks": 1.0, "workers": 5.0,
-    "prefill_workers": 2.0, "prefill_num_workers": 2.0, "layout": "stated",
+    "prefill_workers": 2.0, "prefill_num_workers": 2.0, "layout": "stated", "taken": True,
 }  # fmt: skip
 
 
@@ -32,6 +32,9 @@ def crowds(*changes, others=None):
         ({"layout": "whole"}, 1.0),
         ({"layout": TWIN}, 21 / 16),
         ({"layout": ALONE}, 21 / 16),
+        ({"layout": TWIN, "taken": False}, 1.0),  # typical workers, which no recipe told
+        ({"layout": ALONE, "taken": False}, 1.0),
+        ({"taken": False}, 21 / 16),
     ],
 )
 def test_requests_little_above_a_power_of_two_for_each_worker_or_rank_meet_fewer_seats(change, crowd):
@@ -52,6 +55,8 @@ def test_pools_that_nobody_states_keep_up():
     rows = [{}, unknown, unknown | {"layout": TWIN}, unknown | {"layout": ALONE}, unknown | {"split": "aggregated"}]
     found = with_crowd(pd.DataFrame([ROW | change for change in rows]))
     assert found["keeps_up"].tolist() == [0, 1, 0, 1, 0]
+    typical = with_crowd(pd.DataFrame([ROW | unknown | {"layout": TWIN, "taken": False}]))
+    assert typical["keeps_up"].tolist() == [1], "no recipe of its size told how many there are"
 
 
 def test_what_waits_for_a_seat_waits_as_long_as_answers_last():

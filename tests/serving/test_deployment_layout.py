@@ -32,6 +32,20 @@ def test_degrees_that_repeat_each_other_count_once(degrees, gpus):
     assert deployment(**degrees)["gpus"] == gpus
 
 
+@pytest.mark.parametrize(("tensor", "ranks"), [(48, 48), (24, 24), (16, 1), (8, 1)])
+def test_no_decode_worker_splits_attention_over_more_than_16_accelerators(tensor, ranks):
+    found = deployment(
+        mode="disagg", node=72, memory=186, params_b=671, weight_bytes=0.56, decode_tp_size=tensor, decode_moe_ep_size=tensor,
+        decode_num_workers=1, prefill_tp_size=4, silicon_concurrency=2048.0,
+    )  # fmt: skip
+    assert (found["gpus"], found["ranks"]) == (tensor, ranks)
+    dealt = deployment(
+        mode="disagg", node=72, memory=186, params_b=671, weight_bytes=0.56, decode_tp_size=8,
+        decode_attention_dp_size=4, decode_num_workers=1, prefill_tp_size=4,
+    )  # fmt: skip
+    assert (dealt["gpus"], dealt["ranks"]) == (32, 4), "ranks that are stated stay"
+
+
 def test_a_rack_described_as_one_worker_is_a_disaggregated_deployment():
     found = deployment(mode="agg", node=72, memory=186, params_b=671, weight_bytes=0.56, tp_size=36)
     assert (found["split"], found["gpus"], found["prefill_gpus"], found["layout"]) == ("disaggregated", 8, 4, "whole")

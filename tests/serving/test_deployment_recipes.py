@@ -28,6 +28,9 @@ def test_a_twin_tells_workers_and_the_ranks_that_its_tensor_degree_hides():
     found = with_recipes(deployments({"ranks": 8.0, "concurrency": 2192.0}, UNKNOWN | {"concurrency": 2192.0}))
     assert found["layout"].tolist() == ["stated", TWIN]
     assert found.loc[1, ["workers", "prefill_workers", "ranks", "gpus"]].tolist() == [5, 2, 8, 8]
+    assert found["taken"].tolist() == [False, True]
+    wider = with_recipes(deployments({}, UNKNOWN | {"gpus": 48.0}))
+    assert (wider.loc[1, "layout"], wider.loc[1, "taken"], wider.loc[1, "workers"]) == (TWIN, False, 2.7)
 
 
 def test_the_nearest_load_that_its_workers_divide_speaks():
