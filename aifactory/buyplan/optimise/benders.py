@@ -2,7 +2,7 @@
 
 The master holds orders, the mean recourse of each month and the tail mean. Evaluating a plan on all paths gives
 one cut a month for the mean and one for the tail (whose weights are the dual of the tail mean). Orders are continuous at first and trial points lie between the best
-plan and the master's (in-out stabilisation): on means of like paths, then on all paths with known bases of the
+plan and the master's (in-out stabilisation): on means of like paths, of few load blocks first, then on all paths with known bases of the
 recourse alone, then exactly. Then the master is solved in whole nodes, again after each evaluation until bound and
 best plan meet.
 
@@ -19,6 +19,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from aifactory.buyplan.optimise.branch import PortSearch
+from aifactory.buyplan.optimise.closed_form import has_closed_form
 from aifactory.buyplan.optimise.evaluate import Evaluator, PlanCost, evaluate_with_slopes, recourse_of
 from aifactory.buyplan.optimise.extensive import gap_of, largest_orders
 from aifactory.buyplan.optimise.held_ports import HeldPorts
@@ -29,8 +30,8 @@ from aifactory.buyplan.optimise.reference import reference_usd
 
 #: Weight of the master's point in a trial point; rounds; the master is solved to a share of the gap that is asked.
 STEP, CONTINUOUS_ROUNDS, WHOLE_ROUNDS, MASTER_SHARE = 0.5, 30, 12, 0.25
-#: Paths in a group whose mean stands for them at first.
-GROUP = 5
+#: Paths in a group whose mean stands for them at first, and load blocks to which theirs are merged before.
+GROUP, FEW_BLOCKS = 5, 3
 #: Months of paths that are solved in an evaluation at first, and in the search for ports: known bases bound the rest from below.
 QUICK, PORT_SOLVES = 256, 192
 #: Months that share a cut where ports are searched for: the master is solved hundreds of times then.
@@ -91,9 +92,9 @@ def optimise(problem: Problem, *, gap: float = 0.005, time_limit_s: float = 60.0
     end = time.monotonic() + time_limit_s
     refuse_conflicts(problem, largest_orders(problem))
     master, recourse = Master(problem, PORT_MONTHS if problem.ports else 1), recourse_of(problem)
-    center, few = np.zeros(len(problem.plan_usd)), _mean_problem(problem)
-    if few is not None:
-        center = _approach(few, master, center, gap, end, recourse_of(few), QUICK)[0]
+    center = np.zeros(len(problem.plan_usd))
+    for simpler in _simpler(problem):
+        center = _approach(simpler, master, center, gap, end, recourse_of(simpler), QUICK)[0]
     root = (PORT_ROUNDS, ROOT_SHARE * gap) if problem.ports else (CONTINUOUS_ROUNDS, gap)
     center = _approach(problem, master, center, root[1], end, recourse, QUICK, root[0])[0]
     if not problem.ports:
@@ -127,7 +128,8 @@ def _with_ports(
     recourse: Evaluator,
 ) -> OptimalPlan:
     """Choose ports by branch and bound, make nodes whole for the best choice, and search on where the gap is too wide."""
-    search, best, found_for = PortSearch(problem, master, center, recourse, PORT_SOLVES), None, None
+    search = PortSearch(problem, master, center, recourse, PORT_SOLVES, master.solve(end)[1])
+    best, found_for = None, None
     ask, search_end = PORT_SHARE * gap, end - KEPT_TIME * time_limit_s
     for _ in range(PORT_CYCLES):
         search.run(ask, np.inf if best is None else best.cost.objective_usd, search_end)
@@ -241,6 +243,28 @@ def _mean_problem(problem: Problem) -> Problem | None:
     count = problem.paths // GROUP
     reference = reference_usd(problem)[like_paths(problem.demand, count)].mean(axis=1)
     return replace(problem, demand=mean_paths(problem.demand, count), reference_usd=reference)
+
+
+def _simpler(problem: Problem) -> list[Problem]:
+    """Problems whose cuts hold in this one and cost less to make, the simplest first; closed forms need no fewer blocks."""
+    few = _mean_problem(problem)
+    if few is None:
+        return []
+    merged = len(problem.block_hours) > FEW_BLOCKS and not has_closed_form(problem)
+    return [fewer_blocks(few, FEW_BLOCKS), few] if merged else [few]
+
+
+def fewer_blocks(problem: Problem, most: int) -> Problem:
+    """The problem with the means of neighbouring load blocks, `most` of them.
+
+    A month costs no less in its blocks than in the mean of some of them (Jensen, as for paths): cuts made on these hold.
+    What paths cost about (`reference_usd`) stays that of all blocks.
+    """
+    hours = np.asarray(problem.block_hours, dtype=float)
+    parts = np.array_split(np.arange(len(hours)), most)
+    demand = np.stack([problem.demand[..., part] @ hours[part] / hours[part].sum() for part in parts], axis=-1)
+    merged = np.array([hours[part].sum() for part in parts])
+    return replace(problem, demand=demand, block_hours=merged, reference_usd=reference_usd(problem))
 
 
 def _approach(

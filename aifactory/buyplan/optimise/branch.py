@@ -53,17 +53,19 @@ class PortSearch:
     Attributes
     ----------
     best, best_usd : ports of the cheapest choice so far [G], its plan and cost with nodes that need not be whole.
-    bound_usd : no plan costs less.
+    bound_usd : no plan costs less; `root_usd` is what is known of it before.
     """
 
-    def __init__(self, problem: Problem, master: Master, center: np.ndarray, recourse: Evaluator, solves: int) -> None:
+    def __init__(
+        self, problem: Problem, master: Master, center: np.ndarray, recourse: Evaluator, solves: int, root_usd: float
+    ) -> None:
         self.problem, self.master, self.recourse, self.solves = problem, master, recourse, solves
         self.first, ports = len(problem.orders), len(problem.ports)
         self.center, self.best, self.best_usd = center, center, np.inf
         self._number, self._priced, self._left_usd = count(), set(), np.inf
         self._visits = 0
         self._rise, self._trials = np.zeros((2, ports)), np.zeros(ports)
-        self._open = [_Node(-np.inf, next(self._number), np.zeros(ports), np.ones(ports))]
+        self._open = [_Node(root_usd, next(self._number), np.zeros(ports), np.ones(ports))]
 
     @property
     def bound_usd(self) -> float:

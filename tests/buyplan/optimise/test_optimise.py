@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from planning_problems import problem, with_ports
 from scipy.optimize import linprog
 
-from aifactory.buyplan.optimise.benders import mean_paths, optimise
+from aifactory.buyplan.optimise.benders import fewer_blocks, mean_paths, optimise
 from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse, has_closed_form
 from aifactory.buyplan.optimise.evaluate import evaluate_plan, evaluate_with_slopes, tail_weights
 from aifactory.buyplan.optimise.extensive import solve_extensive
@@ -251,6 +251,32 @@ def test_means_of_paths_bound_from_below():
     nodes = np.where(np.arange(len(case.orders)) % 5 == 0, 3.0, 0.0)
     few = replace(case, demand=mean_paths(case.demand, 8))
     assert evaluate_plan(few, nodes).objective_usd <= evaluate_plan(case, nodes).objective_usd * (1 + 1e-9)
+
+
+def test_means_of_load_blocks_bound_from_below():
+    """Three blocks of 365, 292 and 73 hours merged into two: the first two become one of 657 hours at their mean."""
+    case = problem(6, 4, 3, 2, seed=9)
+    few = fewer_blocks(case, 2)
+    assert few.block_hours.tolist() == [657.0, 73.0]
+    assert few.demand[..., 0] == pytest.approx((365 * case.demand[..., 0] + 292 * case.demand[..., 1]) / 657)
+    assert (few.demand @ few.block_hours) == pytest.approx(case.demand @ case.block_hours)
+    for ports in (case, with_ports(case)):
+        nodes = np.where(np.arange(len(ports.plan_usd)) % 5 == 0, 1.0, 0.0)
+        less = evaluate_plan(fewer_blocks(ports, 2), nodes).objective_usd
+        assert less < evaluate_plan(ports, nodes).objective_usd
+
+
+def test_many_load_blocks_are_planned_to_the_gap_and_never_without_a_bound():
+    """Twelve blocks: the plan keeps its gap, its bound holds for the plan of three, and a search cut short still has one."""
+    case = problem(20, 6, 3, 2, seed=4)
+    hours, shape = np.full(12, 730 / 12), np.linspace(0.2, 1.8, 12)
+    case = with_ports(replace(case, demand=case.demand[..., :1] * shape, block_hours=hours))
+    found = optimise(case, gap=0.01, time_limit_s=120)
+    assert 0 <= found.gap <= 0.01
+    assert optimise(fewer_blocks(case, 3), gap=0.01, time_limit_s=120).bound_usd <= found.cost.objective_usd * (
+        1 + 1e-9
+    )
+    assert np.isfinite(optimise(case, gap=0.0, time_limit_s=0.2).gap)
 
 
 def test_the_same_problem_gives_the_same_plan():
