@@ -32,7 +32,7 @@ from aifactory.benchmark.telemetry import OWN_EVIDENCE
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.excluded import Cells, Values
 from aifactory.buyplan.governance import money
-from aifactory.buyplan.ports import LEAST_SHARE, quick_values, ready_month
+from aifactory.buyplan.ports import LEAST_SHARE, months_to_ready, platform_classes, quick_values
 from aifactory.demand.scenarios import Paths
 from aifactory.fleet.guests import Guest, guest_of, with_guests
 from aifactory.fleet.need import needed
@@ -206,9 +206,10 @@ def _offers(case: Case, base: Streams, moves: Sequence[Move], cells: Cells, peri
                 continue
             porting = 0.0 if key in paid else float(once[key])
             first = 1 if cell["tier"] in OWN_EVIDENCE else 1 + PILOT_MONTHS
-            if porting > 0:
-                ready = ready_month(case.plan, about["platform_class"], place[1], period)
-                first += (ready - pd.Period(period, "M")).n
+            if porting > 0 or case.plan.port_begun(stream.use_case_id, about.loc[place[1], "platform_class"], period):
+                first += max(
+                    months_to_ready(case.plan, about["platform_class"], stream.use_case_id, place[1], period), 0
+                )
             share = _room(base, pd.Series(cell), stream.region, idle[place], first, case, cells)
             if share[1:].any():
                 guest = guest_of(pd.Series(cell), stream.region, share)
@@ -264,7 +265,7 @@ def _rework(base: Streams, cells: Cells, plan: Plan, runs_on: Mapping[str, str])
     What stays for a while on its platform of today, `runs_on` by use case, changes once in any case: that is its porting. A change costs `rework_share` of the effort of porting, of which `rework_usd` of the shortlist counts those of the whole horizon.
     """
     whole = cells.penalties.set_index(KEYS)["rework_usd"].groupby(level=[0, 1]).first()
-    classes = cells.accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")["platform_class"]
+    classes = platform_classes(cells.accelerators)
     change = plan.rework_share * plan.value("engineer_usd_per_month")
     keys = list(base.table[KEY].itertuples(index=False, name=None))
 

@@ -33,7 +33,7 @@ from aifactory.buyplan.no_platform import no_platform_sentences
 from aifactory.buyplan.options_table import break_even_frame, options_frame
 from aifactory.buyplan.order_months import first_months
 from aifactory.buyplan.paid_kit import Move, decide_moves
-from aifactory.buyplan.ports import Ports, decide_ports
+from aifactory.buyplan.ports import Ports, decide_ports, platform_classes
 from aifactory.buyplan.prepare import Prepared, Setting, setting_of
 from aifactory.buyplan.reasons import with_reasons
 from aifactory.buyplan.reserve_curve import in_places, known_from, with_reserves
@@ -157,7 +157,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         hosted=hosted,
         resolve=_resolve(wanted) if chosen else None,
     )
-    classes = accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")["platform_class"]
+    classes = platform_classes(accelerators)
     spent = float(plan.roi.set_index("scenario").loc["expected", "pv_cost_usd"])
     told, small = move_sentences(moves, case.streams.months, spent)
     bill = inventory.use_cases.set_index("use_case_id")["effective_cost_usd"].astype(float).to_dict()

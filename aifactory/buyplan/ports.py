@@ -86,7 +86,7 @@ class Ports:
         told = [
             _ported(
                 row,
-                ready_month(plan, classes, row.chosen_id, period),
+                ready_month(plan, classes, row.use_case_id, row.chosen_id, period),
                 begins.get(row.use_case_id),
                 _billed(bill.get(row.use_case_id, np.nan), period),
             )
@@ -101,8 +101,8 @@ class Ports:
         """Rows of the calendar, one for every port; `owners`: role by use case."""
         return [
             (
-                ready_month(plan, classes, row.chosen_id, period).end_time.normalize(),
-                f"Port {row.use_case_id} to {row.chosen_id}: {money(row.porting_usd)} of work",
+                ready_month(plan, classes, row.use_case_id, row.chosen_id, period).end_time.normalize(),
+                f"Port {row.use_case_id} to {row.chosen_id}: {_work(row)}",
                 owners.get(row.use_case_id, ""),
                 "begun on approval of the plan; what is ordered for it counts on this date",
                 PORT,
@@ -134,11 +134,15 @@ def decide_ports(
     asked = {
         row.use_case_id: row.accelerator_id
         for row in choice.itertuples()
-        if porting.get((row.use_case_id, row.accelerator_id), 0.0) > 0
+        if (porting.get((row.use_case_id, row.accelerator_id), 0.0) > 0 or _waited(case, cells, row) > 0)
         and row.use_case_id in set(case.streams.table["use_case_id"])
     }
     scored = set(choice.loc[choice["reason"].str.startswith(SCORED_ABOVE), "use_case_id"])
-    others = {name: _others(name, matrix, cells, today, porting) for name in asked if name not in scored}
+    others = {
+        name: [at for at in _others(name, matrix, cells, today, porting) if at != asked[name]]
+        for name in asked
+        if name not in scored
+    }
     rows: dict[str, dict] = {}
     while open_ports := [name for name in asked if name not in rows or rows[name]["ported"]]:
         values = quick_values(case, paths, cells) if any(others.get(name) for name in open_ports) else None
@@ -157,10 +161,29 @@ def decide_ports(
     return Ports(choice, pd.DataFrame(list(rows.values()), columns=COLUMNS).astype({"ported": bool, "by_score": bool}))
 
 
-def ready_month(plan: Plan, classes: pd.Series, accelerator_id: str, period: str) -> pd.Period:
-    """Last month of the work, begun at the end of the period: the delay of the platform's class, at least a month."""
-    delay = float(plan.launch_delay_months.get(str(classes.get(accelerator_id, "")), 0.0))
-    return pd.Period(period, "M") + max(math.ceil(delay), 1)
+def months_to_ready(plan: Plan, classes: pd.Series, use_case_id: str, accelerator_id: str, period: str) -> int:
+    """Months from the period to `ready_month`."""
+    return (ready_month(plan, classes, use_case_id, accelerator_id, period) - pd.Period(period, "M")).n
+
+
+def platform_classes(accelerators: pd.DataFrame) -> pd.Series:
+    """Class of platform by accelerator."""
+    return accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")["platform_class"]
+
+
+def ready_month(plan: Plan, classes: pd.Series, use_case_id: str, accelerator_id: str, period: str) -> pd.Period:
+    """Last month of the work, begun at the end of the period or of an earlier month (`ports_under_way`): the delay of the platform's class, at least a month."""
+    of = str(classes.get(accelerator_id, ""))
+    begun = plan.port_begun(use_case_id, of, period) or period
+    return pd.Period(begun, "M") + max(math.ceil(float(plan.launch_delay_months.get(of, 0.0))), 1)
+
+
+def _waited(case: Case, cells: Cells, row: tuple) -> int:
+    """Months until a port that is under way ends; 0 where none is, or it has ended."""
+    classes, period = platform_classes(cells.accelerators), case.streams.months[0]
+    if case.plan.port_begun(row.use_case_id, str(classes.get(row.accelerator_id, "")), period) is None:
+        return 0
+    return max(months_to_ready(case.plan, classes, row.use_case_id, row.accelerator_id, period), 0)
 
 
 def _others(name: str, matrix: pd.DataFrame, cells: Cells, today: pd.Series, porting: pd.Series) -> list[str]:
@@ -197,6 +220,10 @@ def _other(name: str, chosen: str, others: list[str], values: Values | None, cel
     return {"other_id": other, "saving_usd": saving, "at_stake_usd": now}
 
 
+def _work(row: tuple) -> str:
+    return f"{money(row.porting_usd)} of work" if row.porting_usd > 0 else "work under way and paid"
+
+
 def _billed(usd: float, period: str) -> str:
     """What a month costs where the work runs now; empty where no bill says so."""
     return f" for {money(usd)} a month by the bill of {period}" if usd > 0 else ""
@@ -204,7 +231,12 @@ def _billed(usd: float, period: str) -> str:
 
 def _ported(row: tuple, ready: pd.Period, starts: str | None, billed: str = "") -> str:
     """`starts`: month in which a use case starts that does not run yet; None for one that does."""
-    told = f"{row.use_case_id} is ported to {row.chosen_id} for {money(row.porting_usd)}, paid at approval: {_because(row)}. The work ends in {ready}"
+    paid = (
+        f"for {money(row.porting_usd)}, paid at approval"
+        if row.porting_usd > 0
+        else "by work that is under way and paid"
+    )
+    told = f"{row.use_case_id} is ported to {row.chosen_id} {paid}: {_because(row)}. The work ends in {ready}"
     if starts is None:
         return f"{told}; until then it runs where it does now{billed}, which this plan counts at the price of {row.chosen_id}."
     if starts > str(ready):

@@ -108,6 +108,22 @@ def print_orders(orders: pd.DataFrame, doubts: Mapping[tuple[str, ...], str]) ->
         console.print(f"Firm orders whose price needs a new quote before signing: {'; '.join(named)}.", soft_wrap=True)
 
 
+def print_ports(ports: pd.DataFrame, classes: pd.Series, period: str) -> None:
+    """Say which ports begin with an approved plan, as plan.yaml takes them: no later plan then charges their work again."""
+    begun = ports[ports["ported"].astype(bool) & (ports["porting_usd"] > 0)] if len(ports) else ports
+    if begun.empty:
+        return
+    console.print(
+        "Work on ports begins. Once it is ordered, say so in plan.yaml, so that no later plan charges it again:"
+    )
+    console.print("ports_under_way:")
+    for row in begun.itertuples():
+        to = classes.get(row.chosen_id, "")
+        console.print(
+            escape(f"  - {{use_case_id: {row.use_case_id}, platform_class: {to}, begun: {period}}}"), soft_wrap=True
+        )
+
+
 def progress_bars(names: list[str]) -> AbstractContextManager[Progress]:
     """Progress bars, one a stage, where somebody watches; silence in scheduled runs."""
     if not console.is_terminal:

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from aifactory.cli.base import EXIT_BAD_INPUT, EXIT_FAILED, console, errors, today
-from aifactory.cli.printing import print_import, print_orders, print_outcome, progress_bars, table
+from aifactory.cli.printing import print_import, print_orders, print_outcome, print_ports, progress_bars, table
 
 app = typer.Typer()
 
@@ -249,6 +249,7 @@ def approve(
     Where a report of the month is published, the plan must be the one that it shows.
     """
     import aifactory as af
+    from aifactory.buyplan.ports import platform_classes
     from aifactory.report.buy_plan_orders import price_doubts
     from aifactory.review.approve import check_may_approve
     from aifactory.run.parameters import check_period, parse_settings
@@ -273,3 +274,4 @@ def approve(
         else "It was compared with no published report."
     )
     print_orders(plan.orders, price_doubts(plan.options, loaded.plan.price_freshness_days))
+    print_ports(plan.ports, platform_classes(loaded.table("accelerators")), loaded.period)

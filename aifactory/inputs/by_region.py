@@ -172,6 +172,7 @@ def _plan(plan: Plan, regions: Mapping[str, list[str]]) -> Plan:
     return plan.model_copy(update={
         "platform_by_region": [],  # done
         "launches": [item.model_copy(update={"use_case_id": new}) for item in plan.launches for new in names([item.use_case_id])],
+        "ports_under_way": [item.model_copy(update={"use_case_id": new}) for item in plan.ports_under_way for new in names([item.use_case_id])],
         "baseline_accelerators": by_name(plan.baseline_accelerators),
         "required_frameworks": by_name(plan.required_frameworks),
         "restrictions": [item.model_copy(update={"use_cases": names(item.use_cases)}) for item in plan.restrictions],

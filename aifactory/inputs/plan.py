@@ -180,6 +180,14 @@ class Launch(_Strict):
     may_slip: bool = True  # a season or a holiday does not
 
 
+class PortUnderWay(_Strict):
+    """Work that moves a use case to a class of platform, begun at the end of a month and paid for: no later plan charges it again."""
+
+    use_case_id: Identifier
+    platform_class: PlatformClass
+    begun: Annotated[str, Field(pattern=r"^20\d{2}-(0[1-9]|1[0-2])$")]
+
+
 #: Assumptions every plan must state, with the unit each is counted in.
 REQUIRED_ASSUMPTIONS: dict[str, str] = {
     "wacc": "fraction/year",
@@ -254,6 +262,7 @@ class Plan(_Strict):
     rework_share: Fraction = 0.1
     porting_person_months: dict[str, bound.PersonMonths]
     launch_delay_months: dict[str, bound.Months]
+    ports_under_way: list[PortUnderWay] = Field(default_factory=list)
     hidden_costs: list[HiddenCost] = Field(default_factory=list)
     governance: Annotated[list[Event], Field(min_length=1)]
     deprecate_below_utilization: Fraction = 0.3
@@ -299,6 +308,9 @@ class Plan(_Strict):
         for field, named, rule in (("hidden_costs", centres, "stands"), ("regions", regions, "is described")):
             if len(named) != len(set(named)):
                 yield f"{field}: {next(name for name in named if named.count(name) > 1)!r} {rule} twice"
+        ports = [(item.use_case_id, item.platform_class) for item in self.ports_under_way]
+        if len(ports) != len(set(ports)):
+            yield f"ports_under_way: {' to '.join(next(port for port in ports if ports.count(port) > 1))} stands twice"
         for name in self.price_freshness_days:
             if name not in PRICED:
                 yield f"price_freshness_days: {name!r} is no way to pay.{nearest(name, PRICED)}"
@@ -325,6 +337,12 @@ class Plan(_Strict):
         for label, weights in (("matrix_weights", self.matrix_weights), ("scorecard_weights", self.scorecard_weights)):
             if not math.isclose(sum(weights.values()), 1.0, abs_tol=1e-9):
                 yield f"{label} must add up to 1, got {sum(weights.values()):.6g}"
+
+    def port_begun(self, use_case_id: str, platform_class: str, period: str) -> str | None:
+        """Month at whose end the work of a port was begun; None where it was not by the end of the period."""
+        begun = {(item.use_case_id, item.platform_class): item.begun for item in self.ports_under_way}
+        month = begun.get((use_case_id, platform_class))
+        return month if month is not None and month <= period else None
 
     def value(self, name: str) -> float:
         """Value of one assumption; unknown names fail with the nearest one."""

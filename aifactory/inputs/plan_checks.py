@@ -21,6 +21,7 @@ def unknown_names(tables: Tables, plan: Plan) -> Iterator[Fault]:
     named += [("platform_by_region", name, cases, "use_cases") for name in plan.platform_by_region]
     cases |= {name_in(name, item.region) for name in plan.platform_by_region for item in plan.regions}
     named += [("baseline_accelerators", name, cases, "use_cases") for name in plan.baseline_accelerators]
+    named += [("ports_under_way", item.use_case_id, cases, "use_cases") for item in plan.ports_under_way]
     named += [("hidden_costs", name, cases, "use_cases") for item in plan.hidden_costs for name in item.use_cases]
     named += [("required_frameworks", name, cases | {"*"}, "use_cases") for name in plan.required_frameworks]
     named += [("baseline_accelerators", name, chips, "accelerators") for name in plan.baseline_accelerators.values()]

@@ -49,7 +49,8 @@ def horizon_costs(ws: Workspace, forecast: pd.DataFrame, bought: pd.DataFrame) -
 
     compute = the accelerators, bought on the terms that the plan would buy them on, with people and storage (`buy_cells`);
     SLA misses = failed units x value x share lost; delay and porting apply once where the class of
-    platform changes, delay only as far as the work ends after the launch (`late_months`); rework = porting effort x share that comes again x changes of prompts, context or
+    platform changes, delay only as far as the work ends after the launch (`late_months`), porting where the work is not
+    paid already (`begun_months_ago`); rework = porting effort x share that comes again x changes of prompts, context or
     retrieval in the horizon, spread evenly, at the pay of their month. Running money is discounted month by month at the plan's WACC.
     total_low and total_high are the total with the accelerators priced at the high and the low end of
     capacity. usd_per_1k_units = compute over the present value of the units, the level price of a thousand.
@@ -65,7 +66,7 @@ def horizon_costs(ws: Workspace, forecast: pd.DataFrame, bought: pd.DataFrame) -
     table["sla_miss_usd"] = (lost * ws.plan.value("sla_miss_usd_per_unit_share")).fillna(0.0)
     effort = _by_class(table, ws.plan.porting_person_months) * ws.plan.value("engineer_usd_per_month")
     table["launch_delay_usd"] = late_months(ws, table) * moved * ws.plan.value("launch_delay_usd_per_month")
-    table["porting_usd"] = effort * moved
+    table["porting_usd"] = (effort * moved).where(begun_months_ago(ws, table).isna(), 0.0)
     changes = changes_in_horizon(ws, by_case)
     table["rework_usd"] = effort * ws.plan.rework_share * changes * pay_factors(ws).mean()
     table["total_usd"] = table[PARTS].sum(axis=1, skipna=False)
@@ -76,14 +77,26 @@ def horizon_costs(ws: Workspace, forecast: pd.DataFrame, bought: pd.DataFrame) -
 
 
 def late_months(ws: Workspace, table: pd.DataFrame) -> pd.Series:
-    """Months by which the work of a port, begun at the end of the period, delays each cell: those of its class, less the months to a launch to come.
+    """Months by which the work of a port, begun at the end of the period or before, delays each cell: those of its class, less the months to a launch to come.
 
     What runs already, or names no launch, waits for all of them.
     """
     launch = table["use_case_id"].map(ws.table("use_cases").set_index("use_case_id")["launch_month"])
     starts = pd.PeriodIndex(launch.where(launch.notna(), ws.period).astype(str), freq="M")
     between = starts.year * MONTHS_PER_YEAR + starts.month - 1 - _month_number(ws.period)
-    return (_by_class(table, ws.plan.launch_delay_months) - np.maximum(between, 0)).clip(lower=0.0)
+    left = _by_class(table, ws.plan.launch_delay_months) - begun_months_ago(ws, table).fillna(0.0)
+    return (left - np.maximum(between, 0)).clip(lower=0.0)
+
+
+def begun_months_ago(ws: Workspace, table: pd.DataFrame) -> pd.Series:
+    """Months since the work of a port to the class of each cell was begun (`ports_under_way` of plan.yaml); NaN where it was not."""
+    begun = [
+        ws.plan.port_begun(row.use_case_id, row.platform_class, ws.period) for row in table.itertuples(index=False)
+    ]
+    now = _month_number(ws.period)
+    return pd.Series(
+        [np.nan if month is None else now - _month_number(month) for month in begun], table.index, dtype=float
+    )
 
 
 def _month_number(period: str) -> int:

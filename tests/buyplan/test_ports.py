@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from bp_company import PERIOD, TODAY, make_inputs, make_plan, make_prices
 from test_futures import paths_of
 
@@ -45,13 +46,13 @@ def facts(porting, reason="cheapest", decision="choose", excluded=False):
 
 @pytest.fixture
 def decided(tiny):
-    def decide(porting, **changes):
+    def decide(porting, plan=PLAN, **changes):
         cells, matrix, choice = facts(porting, **changes)
 
         def build(which):
             chosen = {"choice": which, "capacity": cells.capacity, "accelerators": cells.accelerators}
             due = porting * float((which["accelerator_id"] == "half").any())
-            return tiny(plan=PLAN, prices=PRICES, inputs=chosen, porting={"chat": due})
+            return tiny(plan=plan, prices=PRICES, inputs=chosen, porting={"chat": due})
 
         case, today = build(choice), pd.Series({"chat": "acc", "train": "acc"})
         paths = paths_of(case, 4, 0.0)
@@ -114,6 +115,39 @@ def test_what_is_ported_and_what_not_is_said_with_its_date(decided):
     assert "not ported to half" in stays.sentences(PLAN, CLASSES, PERIOD, 1.0)[0][0]
     assert "USD 59,840 less" in stays.sentences(PLAN, CLASSES, PERIOD, 1.0)[0][0]
     assert stays.dates(PLAN, CLASSES, PERIOD, pd.Series({"chat": "owner"})) == []
+
+
+def test_a_port_under_way_is_told_with_the_month_in_which_it_ends(decided):
+    """Begun at the end of September: three months of work end in December; without it the port is as good as done."""
+    begun = {"use_case_id": "chat", "platform_class": "tpu", "begun": "2026-09"}
+    plan = make_plan(candidates=["acc", "half"], launch_delay_months={"tpu": 2.5, "gpu": 0.0}, ports_under_way=[begun])
+    ports = decided(0.0, plan=plan)[0]
+    assert ports.table["ported"].tolist() == [True] and ports.table["porting_usd"].tolist() == [0.0]
+    said = ports.sentences(plan, CLASSES, PERIOD, 1.0)[0][0]
+    assert "chat is ported to half by work that is under way and paid: " in said and "The work ends in 2026-12;" in said
+    row = ports.dates(plan, CLASSES, PERIOD, pd.Series({"chat": "owner"}))[0]
+    assert row[:2] == (pd.Timestamp("2026-12-31"), "Port chat to half: work under way and paid")
+    assert decided(0.0)[0].table.empty
+    done = make_plan(
+        candidates=["acc", "half"],
+        launch_delay_months={"tpu": 2.5, "gpu": 0.0},
+        ports_under_way=[begun | {"begun": "2026-06"}],
+    )
+    assert decided(0.0, plan=done)[0].table.empty
+
+
+def test_approval_says_which_ports_begin_as_the_plan_takes_them(decided, capsys):
+    from aifactory.cli.printing import print_ports
+    from aifactory.inputs.plan import PortUnderWay
+
+    print_ports(decided(1e5)[0].table, CLASSES, PERIOD)
+    said = capsys.readouterr().out.strip().splitlines()
+    assert said[-2] == "ports_under_way:"
+    assert [PortUnderWay(**item) for item in yaml.safe_load("\n".join(said[-2:]))["ports_under_way"]] == [
+        PortUnderWay(use_case_id="chat", platform_class="tpu", begun=PERIOD)
+    ]
+    print_ports(decided(2e5)[0].table, CLASSES, PERIOD)
+    assert capsys.readouterr().out == ""
 
 
 def test_what_leads_by_score_or_has_no_other_platform_is_ported(decided):

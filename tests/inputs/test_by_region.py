@@ -8,6 +8,7 @@ import pytest
 import aifactory as af
 from aifactory.errors import InputError
 from aifactory.inputs.by_region import name_in, split_by_region, under_old_names, unplaced_charges
+from aifactory.inputs.plan import PortUnderWay
 from aifactory.inputs.workspace import load_workspace
 
 SHARE_COLUMNS = ["use_case_id", "region", "factor", "value", "low", "high"]
@@ -115,6 +116,9 @@ def test_what_the_plan_says_holds_in_each_region_and_the_name_in_a_region_before
         here: "nvidia-h100-sxm", "images": "nvidia-l40s",
     }  # fmt: skip
     assert plan.required_frameworks == {name_in("chat", r): ["vLLM"] for r in places}
+    port = PortUnderWay(use_case_id="chat", platform_class="tpu", begun="2026-09")
+    _, plan = listed("chat", plan={"ports_under_way": [port]})
+    assert sorted(item.use_case_id for item in plan.ports_under_way) == [name_in("chat", r) for r in places]
 
 
 def test_approved_names_are_known_again(mini_ws):

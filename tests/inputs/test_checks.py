@@ -124,6 +124,15 @@ BROKEN = {
         ),
         "value 'chatt': (plan.yaml) is not in table use_cases. Did you mean 'chat'?",
     ),
+    "a port of an unknown use case": (
+        "plan_names_known",
+        swap(
+            "plan.yaml",
+            "ports_under_way: []",
+            "ports_under_way: [{use_case_id: chatt, platform_class: tpu, begun: 2026-09}]",
+        ),
+        "column 'ports_under_way': value 'chatt': (plan.yaml) is not in table use_cases. Did you mean 'chat'?",
+    ),
     "a job that starts before it is submitted": (
         "jobs_in_order",
         add("jobs.csv", JOB.format("2026-10-20T04:00:00Z", "2026-10-20T06:00:00Z")),

@@ -137,6 +137,21 @@ def test_the_sample_plan_loads(sample_dir):
             "porting_person_months: 'trainum' is no platform class. Did you mean 'trainium'?",
         ),
         (
+            "ports_under_way: []",
+            "ports_under_way: [{use_case_id: chat, platform_class: tpuu, begun: 2026-09}]",
+            "ports_under_way.0.platform_class: value 'tpuu'",
+        ),
+        (
+            "ports_under_way: []",
+            "ports_under_way: [{use_case_id: chat, platform_class: tpu, begun: 2026-13}]",
+            "ports_under_way.0.begun: value '2026-13'",
+        ),
+        (
+            "ports_under_way: []",
+            "ports_under_way: [{use_case_id: chat, platform_class: tpu, begun: 2026-09}, {use_case_id: chat, platform_class: tpu, begun: 2026-08}]",
+            "ports_under_way: chat to tpu stands twice",
+        ),
+        (
             "restrictions: []",
             "restrictions: [{rule: export, platform_classes: [asic], reason: r, source: s, as_of: 2026-01-15}]",
             "restrictions: platform_classes: 'asic' is no platform class.",

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from market_cases import A100, H100, TPU, cells, inventory, market, offer
 
+from aifactory.inputs.plan import PortUnderWay
 from aifactory.shortlist.money import (
     PARTS,
     PENALTY_COLUMNS,
@@ -81,6 +82,18 @@ def test_a_port_that_ends_before_the_launch_delays_nothing(mini_ws, launch, late
     ws = replace(mini_ws, tables={**mini_ws.tables, "use_cases": cases.assign(launch_month=launches)})
     row = one(ws, **TPU_CELL)
     assert (row["launch_delay_usd"], row["porting_usd"]) == (late * 40_000, 5 * 16_000)
+    assert row["total_usd"] == pytest.approx(row[PARTS].sum())
+
+
+@pytest.mark.parametrize(
+    ("to", "begun", "months", "paid"),
+    [("tpu", "2026-09", 1, True), ("tpu", "2026-10", 2, True), ("tpu", "2026-06", 0, True), ("tpu", "2026-11", 2, False), ("trainium", "2026-09", 2, False)],
+)  # fmt: skip
+def test_a_port_under_way_is_charged_no_more_and_delays_by_what_is_left(changed, to, begun, months, paid):
+    """Two months of work, begun at the end of a month up to October 2026; what begins later, or goes elsewhere, is still to be paid."""
+    port = PortUnderWay(use_case_id="chat", platform_class=to, begun=begun)
+    row = one(changed(plan={"ports_under_way": [port]}), **TPU_CELL)
+    assert (row["launch_delay_usd"], row["porting_usd"]) == (months * 40_000, 0.0 if paid else 5 * 16_000)
     assert row["total_usd"] == pytest.approx(row[PARTS].sum())
 
 
