@@ -85,7 +85,10 @@ def test_the_command_writes_nothing_of_a_plan_that_is_not_the_reports(mini, monk
     orders = pd.DataFrame({"order_index": [1, 9], "band": "baseline", "renewal": False, "commitment_usd": [2e6, 500.0],
                            "accelerators": [1600, 8], "accelerator_id": "nvidia-l4", "region": "eu", "purchase_option": "reserved_1y"})  # fmt: skip
     quoted = orders.loc[:0, ["accelerator_id", "region", "purchase_option"]].assign(age_days=400, exact_region=False)
-    found = SimpleNamespace(approved_plan=PLAN, orders=orders, options=quoted)
+    ports = pd.DataFrame(
+        {"use_case_id": ["chat"], "chosen_id": ["google-tpu-v5e"], "ported": [True], "porting_usd": [80_000.0]}
+    )
+    found = SimpleNamespace(approved_plan=PLAN, orders=orders, options=quoted, ports=ports)
     written = []
     for name in ("build_inventory", "build_benchmark", "build_shortlist"):
         monkeypatch.setattr(af, name, lambda *_: None, raising=False)
@@ -97,6 +100,7 @@ def test_the_command_writes_nothing_of_a_plan_that_is_not_the_reports(mini, monk
     assert "in the order book: 1, USD 2.0 million" in alone.stdout and "on triggers: 1, USD 500" in alone.stdout
     doubt = "1,600 nvidia-l4, eu, reserved, 1 year, past its limit, not of the region."
     assert f"Firm orders whose price needs a new quote before signing: {doubt}" in alone.stdout
+    assert "- {use_case_id: chat, platform_class: tpu, begun: 2026-10}" in alone.stdout
     quoted["age_days"], quoted["exact_region"] = 0, True
     assert "new quote" not in CliRunner().invoke(app, command).stdout and written.pop() is found
     published(mini / "reports", PLAN.assign(cost_usd=1.0))
