@@ -85,12 +85,16 @@ def write_offs(placed: ArrayLike, resale: ArrayLike, regime: Regime, first_posit
     `placed` is the outlay by the month in which its equipment goes to work, `resale` what that
     equipment sells for in the last month. MACRS percentages of a year are spread over its months of
     use, at the convention that holds for its purchases (`mid_quarter_years`); equipment is sold at the
-    end of the last month, for a gain over what is left of its outlay.
+    end of the last month, for a gain over what is left of its outlay. The year of the sale writes off what
+    the convention leaves of it: half of a full year, or up to the middle of the quarter of the sale, and
+    nothing where the equipment also began in that year (Pub 946, "Dispositions").
 
     >>> write_offs([0, 120, 0], [0, 20, 0], "straight_line").tolist()
     [0.0, 50.0, 50.0]
     >>> write_offs([0, 120, 0], [0, 20, 0], "bonus_100").tolist()
     [0.0, 120.0, -20.0]
+    >>> write_offs([0, 120, 0], [0, 20, 0], "macrs_5").tolist()
+    [0.0, 0.0, 100.0]
     """
     if regime not in REGIMES:
         msg = f"tax depreciation must be one of {', '.join(REGIMES)}, got {regime!r}"
@@ -137,5 +141,16 @@ def _shares(regime: Regime, months: int, position: int, mid_quarter: bool) -> np
     years = (np.arange(months) + position) // MONTHS_PER_YEAR
     schedule = macrs_pct(LIFE_YEARS, "mid-quarter", position // 3 + 1) if mid_quarter else macrs_pct(LIFE_YEARS)
     percent = np.array([*schedule, *np.zeros(months)])
+    percent[years[-1]] *= _sold_share(years[-1], position, (months - 1 + position) % MONTHS_PER_YEAR, mid_quarter)
     used = np.where(years == 0, MONTHS_PER_YEAR - position, MONTHS_PER_YEAR)
+    used = np.where(years == years[-1], np.count_nonzero(years == years[-1]), used)
     return percent[years] / 100.0 / used
+
+
+def _sold_share(year: int, placed: int, sold: int, mid_quarter: bool) -> float:  # noqa: FBT001
+    """Share of the percentage of the year of the sale that is written off; `placed` and `sold` are months of their years."""
+    if year == 0:
+        return 0.0
+    end, begin = ((sold // 3 + 0.5) / 4, (placed // 3 + 0.5) / 4) if mid_quarter else (0.5, 0.5)
+    # the recovery period ends in its sixth fiscal year as late in the year as it began in the first
+    return end if year < LIFE_YEARS else min(end / begin, 1.0)

@@ -126,6 +126,37 @@ def test_the_gain_over_book_value_is_taxed_when_sold():
     assert found[7:19].sum() == pytest.approx(32 - (60 - 48))
 
 
+@pytest.mark.parametrize("last", [35, 30, 25])
+def test_the_year_of_the_sale_writes_off_half_a_year(last):
+    """Placed in the first month of a fiscal year, sold in its third: 19.2 % times a half, evenly until the sale."""
+    placed, sold = np.zeros(last + 1), np.zeros(last + 1)
+    placed[0], sold[0] = 100.0, 40.0
+    found = write_offs(placed, sold, "macrs_5")
+    months = last + 1 - 24
+    assert found[24:last].tolist() == pytest.approx([19.2 / 2 / months] * (months - 1))
+    assert found[24:].sum() == pytest.approx(48.0 - 40.0)
+
+
+def test_the_quarter_of_the_sale_counts_to_its_middle_where_purchases_were_late():
+    """Bought in month 11 (table A-5: 5, 38, 22.8 %), sold in the second quarter of the third year: 37.5 % of 22.8."""
+    placed, sold = np.zeros(29), np.zeros(29)
+    placed[10] = 100.0
+    found = write_offs(placed, sold, "macrs_5")
+    assert found[24:28].tolist() == pytest.approx([22.8 * 0.375 / 5] * 4)
+    assert found[:24].sum() == pytest.approx(43.0)
+
+
+def test_what_is_placed_and_sold_in_one_year_is_not_written_off_before_the_sale():
+    assert write_offs([100.0, 0, 0, 0], [70.0, 0, 0, 0], "macrs_5").tolist() == pytest.approx([0, 0, 0, 30.0])
+
+
+def test_the_sixth_year_is_written_off_until_its_recovery_ends():
+    """Half-year: 5.76 % are those of the half year that is left, so a sale in June takes nothing away."""
+    placed, sold = np.zeros(66), np.zeros(66)
+    placed[0] = 100.0
+    assert write_offs(placed, sold, "macrs_5")[60:].tolist() == pytest.approx([5.76 / 6] * 6)
+
+
 AMOUNTS = st.lists(st.floats(0, 1e6), min_size=2, max_size=61)
 
 
