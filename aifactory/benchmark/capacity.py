@@ -189,6 +189,7 @@ def with_money(ws: Workspace, capacity: pd.DataFrame, prices: pd.DataFrame) -> p
         rate = group["units_per_s_per_accelerator"].where(group["units_per_s_per_accelerator"] > 0)
         usd = price["usd_per_accelerator_hour_effective"].to_numpy() / (rate * SECONDS_PER_HOUR)
         per_unit = group["output_tokens_per_unit"].fillna(tokens.get(use_case, np.nan))
+        per_unit = per_unit.where(per_unit > 0)  # an embedding has no output tokens, hence no price or energy of one
         joules = group["power_w_per_accelerator"] / rate
         parts.append(
             group.assign(

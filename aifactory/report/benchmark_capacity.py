@@ -80,7 +80,6 @@ def chart_curve(ws: Workspace, bench: Benchmark, use_case: str) -> Figure | Bloc
     best = measured(bench)[
         lambda f: (f["use_case_id"] == use_case) & (f["units_per_s_per_accelerator"] > 0)
     ].sort_values("units_per_s_per_accelerator", ascending=False)
-    top, rest = best.iloc[0], best.iloc[-1]
     frame = curve.rename(columns={column: "latency_ms"})[
         ["units_per_s_per_accelerator", "latency_ms", "accelerator_id", "benchmark_id"]
     ]
@@ -91,12 +90,23 @@ def chart_curve(ws: Workspace, bench: Benchmark, use_case: str) -> Figure | Bloc
                                  reference=[("limit", float(limit))])  # fmt: skip
     return figure(
         chart,
-        title=f"{case['name']}: {top['accelerator_id']} serves {num(top['units_per_s_per_accelerator'] / rest['units_per_s_per_accelerator'], 1)} times {rest['accelerator_id']} inside the SLO",
+        title=f"{case['name']}: {_ratio(best)} inside the SLO",
         description=f"Curves of {label} against throughput for {join_words(best['accelerator_id'])}, with the limit of {limit:,.0f} ms.",
         caption="One curve per run; points above four times the limit are left out. Capacity is where a curve crosses its first limit.",
         source=RUNS,
         as_of=as_of_range(curve["as_of"]),
     )
+
+
+def _ratio(best: pd.DataFrame) -> str:
+    """What the fastest accelerator serves beside the slowest that meets the limits, fastest first."""
+    if best.empty:
+        return "no accelerator measured serves"
+    top, rest = best.iloc[0], best.iloc[-1]
+    if len(best) == 1:
+        return f"of the accelerators measured only {top['accelerator_id']} serves"
+    times = top["units_per_s_per_accelerator"] / rest["units_per_s_per_accelerator"]
+    return f"{top['accelerator_id']} serves {num(times, 1)} times {rest['accelerator_id']}"
 
 
 def curves_section(ws: Workspace, bench: Benchmark) -> Group:
@@ -241,8 +251,15 @@ def energy_section(ws: Workspace, bench: Benchmark) -> Group:
     question = "How much energy does a unit take?"
     own = measured(bench)[lambda f: f["joules_per_unit"].notna()]
     if own.empty:
-        return group(section(question, "Energy could not be computed: no run recorded power."))
-    without = sorted(set(measured(bench)["accelerator_id"]) - set(own["accelerator_id"]))
+        none = (
+            "nothing measured meets its limits"
+            if ws.table("benchmarks")["power_w"].notna().any()
+            else "no run recorded power"
+        )
+        return group(section(question, f"Energy could not be computed: {none}."))
+    runs = ws.table("benchmarks")
+    silent = set(measured(bench)["accelerator_id"]) - set(runs.loc[runs["power_w"].notna(), "accelerator_id"])
+    slow = sorted(set(measured(bench)["accelerator_id"]) - set(own["accelerator_id"]) - silent)
     with_tokens = own[own["tokens_per_joule"].notna()].sort_values("tokens_per_joule", ascending=False)
     answer = (
         f"The most efficient pair gives {sig3(with_tokens.iloc[0]['tokens_per_joule'])} tokens per joule ({with_tokens.iloc[0]['use_case_id']} on {with_tokens.iloc[0]['accelerator_id']}). "
@@ -250,8 +267,11 @@ def energy_section(ws: Workspace, bench: Benchmark) -> Group:
         else ""
     )
     answer += (
-        f"No power was recorded for {join_words(without)}." if without else "Power was recorded on every accelerator."
+        f"No power was recorded for {join_words(sorted(silent))}."
+        if silent
+        else "Power was recorded on every accelerator."
     )
+    answer += f" Nothing that was measured on {join_words(slow)} meets its limits." if slow else ""
     columns = {
         "use_case_id": Col("Use case"),
         "accelerator_id": Col("Accelerator"),

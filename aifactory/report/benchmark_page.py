@@ -75,7 +75,7 @@ def benchmark_head(ws: Workspace, bench: Benchmark) -> Group:
 
 def finding(bench: Benchmark) -> str:
     """The bake-off in a sentence or two."""
-    runs, own = bench.validity, measured(bench)
+    runs, own = once(bench.validity), measured(bench)
     if own.empty:
         return "Nothing was measured on own prompts; every capacity below is an estimate. Benchmark first."
     bad, good = (int((runs["verdict"] == verdict).sum()) for verdict in ("INVALID", "VALID"))
@@ -92,8 +92,22 @@ def finding(bench: Benchmark) -> str:
     )
 
 
+def once(runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs with those of a use case that is planned by region once, at their worst verdict.
+
+    They stand once a region, under the name of the use case and of the run with `.region` behind each.
+    """
+    region = "." + runs["use_case_id"].str.rpartition(".")[2]
+    ends = [name.endswith(end) for name, end in zip(runs["benchmark_id"], region, strict=True)]
+    name = [name.removesuffix(end) for name, end in zip(runs["benchmark_id"], region, strict=True)]
+    plain = runs["use_case_id"].str.rpartition(".")[0].where(ends, runs["use_case_id"])
+    rank = runs["verdict"].map({"INVALID": 0, "UNVERIFIED": 1}).fillna(2)
+    first = runs.assign(name=name, plain=plain, rank=rank).sort_values("rank", kind="stable")
+    return runs.loc[first.drop_duplicates(["name", "plain"]).index.sort_values()]
+
+
 def _kpis(bench: Benchmark) -> list[Kpi]:
-    verdicts = bench.validity["verdict"].value_counts()
+    verdicts = once(bench.validity)["verdict"].value_counts()
     pairs, own = len(bench.capacity), measured(bench)
     classes = own["platform_class"].nunique()
     kpis = [
@@ -136,12 +150,14 @@ def validity_section(ws: Workspace, bench: Benchmark) -> Group:
         return group(
             section(question, "There are no benchmark runs; capacity could not be computed from measurements.")
         )
-    bad = runs[runs["verdict"] != "VALID"]
-    answer = f"{len(runs) - len(bad)} of {plural(len(runs), 'run')} pass every rule." + (
-        f" {plural(len(bad), 'run')} {'does' if len(bad) == 1 else 'do'} not: unverified ones count and say so, invalid ones count nowhere."
-        if len(bad)
+    bad, told = runs[runs["verdict"] != "VALID"], once(runs)
+    broken = int((told["verdict"] != "VALID").sum())
+    answer = f"{len(told) - broken} of {plural(len(told), 'run')} pass every rule." + (
+        f" {plural(broken, 'run')} {'does' if broken == 1 else 'do'} not: unverified ones count and say so, invalid ones count nowhere."
+        if broken
         else ""
     )
+    split = "Runs of a use case that is planned region by region stand once a region." if len(told) < len(runs) else ""
     columns = {
         "benchmark_id": Col("Run"),
         "use_case_id": Col("Prompts of"),
@@ -163,6 +179,7 @@ def validity_section(ws: Workspace, bench: Benchmark) -> Group:
             as_of=as_of_range(runs["as_of"]),
             columns=columns,
             max_rows=12,
+            note=split,
         ),
         *agreement_blocks(ws, bench),
     )
@@ -242,8 +259,9 @@ def operation_section(ws: Workspace, bench: Benchmark) -> Group:
     if rows.empty:
         return group(section(question, "Warm start, memory and failures could not be computed: no runs."))
     known = rows["warm_start_s"].notna()
+    low, high = (num(rows["warm_start_s"].agg(end), 0) for end in ("min", "max"))
     answer = (
-        f"Warm start takes {num(rows.loc[known, 'warm_start_s'].min(), 0)} to {num(rows.loc[known, 'warm_start_s'].max(), 0)} seconds. "
+        f"Warm start takes {low if low == high else f'{low} to {high}'} seconds. "
         if known.any()
         else "Warm start was not recorded. "
     )
@@ -308,10 +326,10 @@ def gaps_section(ws: Workspace, bench: Benchmark) -> Group:
 
 def headline(bench: Benchmark) -> dict[str, tuple[object, str]]:
     """Headline figures for `results.json`."""
-    verdicts = bench.validity["verdict"].value_counts()
-    own = measured(bench)
+    runs, own = once(bench.validity), measured(bench)
+    verdicts = runs["verdict"].value_counts()
     return {
-        "runs": (len(bench.validity), "runs"),
+        "runs": (len(runs), "runs"),
         "runs_invalid": (int(verdicts.get("INVALID", 0)), "runs"),
         "pairs_measured": (len(own), "pairs"),
         "pairs": (len(bench.capacity), "pairs"),

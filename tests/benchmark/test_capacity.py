@@ -321,6 +321,18 @@ def test_a_capacity_of_zero_has_no_cost_per_unit(mini_ws):
     assert row["usd_per_accelerator_hour"] > 0
 
 
+def test_without_output_tokens_there_is_no_price_or_energy_of_one(mini_ws):
+    """An embedding: 700 W at 200 units/s are 3.5 J a unit, and no token comes out."""
+    cells = pd.DataFrame(
+        {"use_case_id": ["chat"], "accelerator_id": [H100], "tier": "measured", "units_per_s_per_accelerator": [200.0],
+         "output_tokens_per_unit": [0.0], "power_w_per_accelerator": [700.0]}
+    )  # fmt: skip
+    row = capacity.with_money(mini_ws, cells, capacity.hourly_prices(mini_ws)).iloc[0]
+    assert row["joules_per_unit"] == pytest.approx(3.5)
+    assert math.isnan(row["usd_per_million_output_tokens"])
+    assert math.isnan(row["tokens_per_joule"])
+
+
 @given(st.floats(1e-4, 1e4), st.floats(1.1, 100))
 @settings(max_examples=15)
 def test_cost_per_unit_falls_as_capacity_rises(mini_ws, mini_benchmark, rate, factor):

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from aifactory.benchmark import build_benchmark
-from aifactory.report.benchmark_capacity import capacity_section
-from aifactory.report.benchmark_page import gaps_section
+from aifactory.report.benchmark_capacity import capacity_section, chart_curve, energy_section
+from aifactory.report.benchmark_page import finding, gaps_section, once, validity_section
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +44,51 @@ def test_what_looks_cheaper_by_the_hour_is_left_to_the_shortlist_to_confirm(mini
         )
         cells = replace(bench, capacity=pd.concat([seen, other], ignore_index=True))
         assert (told in str(gaps_section(mini_ws, cells))) == (factor < 1)
+
+
+def with_capacities(bench, values):
+    """The measured cells of one use case, each with a capacity."""
+    cells = bench.capacity[(bench.capacity["tier"] == "measured") & (bench.capacity["use_case_id"] == "chat")]
+    first = cells.iloc[[0]]
+    rows = [first.assign(accelerator_id=name, units_per_s_per_accelerator=value) for name, value in values.items()]
+    return replace(bench, capacity=pd.concat(rows, ignore_index=True))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"a-1": 6.0, "a-2": 2.0}, "a-1 serves 3.0 times a-2 inside the SLO"),
+        ({"a-1": 6.0, "a-2": 0.0}, "of the accelerators measured only a-1 serves inside the SLO"),
+        ({"a-1": 0.0, "a-2": 0.0}, "no accelerator measured serves inside the SLO"),
+    ],
+)
+def test_a_curve_compares_two_accelerators_that_serve(mini_ws, bench, values, said):
+    assert said in chart_curve(mini_ws, with_capacities(bench, values), "chat").text
+
+
+def test_power_that_was_recorded_is_not_called_missing_where_the_limit_is_missed(mini_ws, bench):
+    """Power stands in the runs of every accelerator; one of them misses its limits and has no energy a unit."""
+    measured = bench.capacity[bench.capacity["tier"] == "measured"]
+    slow = measured["accelerator_id"].iloc[0]
+    missed = measured.copy()
+    missed.loc[missed["accelerator_id"] == slow, ["units_per_s_per_accelerator", "joules_per_unit"]] = [
+        0.0,
+        float("nan"),
+    ]
+    said = energy_section(mini_ws, replace(bench, capacity=missed)).text
+    assert "No power was recorded" not in said
+    none = measured.assign(joules_per_unit=float("nan"))
+    assert "nothing measured meets its limits" in energy_section(mini_ws, replace(bench, capacity=none)).text
+
+
+def test_a_run_of_a_use_case_that_is_planned_by_region_counts_once(mini_ws, bench):
+    """Two runs, one of them in two regions and invalid in one: one of two counts, and three rows are shown."""
+    row = bench.validity.iloc[[0]]
+    rows = [("chat.east", "r1.east", "VALID"), ("chat.west", "r1.west", "INVALID"), ("other", "r1", "VALID")]
+    runs = pd.concat([row.assign(use_case_id=a, benchmark_id=b, verdict=c) for a, b, c in rows], ignore_index=True)
+    assert once(runs)["verdict"].tolist() == ["INVALID", "VALID"]
+    told = replace(bench, validity=runs)
+    assert finding(told).startswith("1 run of 2 counts")
+    said = validity_section(mini_ws, told).text
+    assert "1 of 2 runs pass every rule. 1 run does not" in said
+    assert "stand once a region" in validity_section(mini_ws, told).html
