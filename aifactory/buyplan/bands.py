@@ -305,7 +305,7 @@ def _coming(case: Case, row: object, period: str) -> str:
     table = case.streams.table
     here = (table["region"] == row.region) & (table["accelerator_id"] == row.accelerator_id)
     mine = set(table.loc[here, "use_case_id"])
-    coming = {f"{name} starts": [month] for name, month in first_months(case).items() if name in mine}
+    coming = {f"{name} starts": [month] for name, month in first_months(case.streams).items() if name in mine}
     for item in case.plan.launches:
         more = item.use_case_id in mine and item.month > period and item.demand_multiplier > 1
         if more and item.month not in coming.get(item.milestone, []):

@@ -138,17 +138,23 @@ class Values:
         self._known: dict[tuple, float] = {}
 
     def of_move(self, cell: object) -> tuple[float, float]:
-        """Cost of the platforms concerned without and with the move of a use case to a platform, summed over its regions."""
-        table = self.case.streams.table
+        """Cost of the platforms concerned without and with the move of a use case to a platform, summed over its regions.
+
+        What runs on two platforms in a region moves from both.
+        """
+        table, target = self.case.streams.table, cell.accelerator_id
+        goes = (table["use_case_id"] == cell.use_case_id) & (table["accelerator_id"] != target)
         now = moved = 0.0
-        for at in np.flatnonzero(table["use_case_id"] == cell.use_case_id):
-            region, home = table["region"].iloc[at], table["accelerator_id"].iloc[at]
-            if home == cell.accelerator_id:
-                continue
-            here = set(np.flatnonzero((table["region"] == region) & (table["accelerator_id"] == home)))
-            there = set(np.flatnonzero((table["region"] == region) & (table["accelerator_id"] == cell.accelerator_id)))
-            now += self._value(home, here) + self._value(cell.accelerator_id, there)
-            moved += self._value(home, here - {at}) + self._value(cell.accelerator_id, there, (int(at), cell))
+        for region in table.loc[goes, "region"].unique():
+            here = table["region"] == region
+            rows = tuple(int(row) for row in np.flatnonzero(goes & here))
+            for home in table["accelerator_id"].iloc[list(rows)].unique():
+                all_there = np.flatnonzero(here & (table["accelerator_id"] == home))
+                now += self._value(home, all_there)
+                moved += self._value(home, set(all_there) - set(rows))
+            there = np.flatnonzero(here & (table["accelerator_id"] == target))
+            now += self._value(target, there)
+            moved += self._value(target, there, (rows, cell))
         return now, moved
 
     def of_place(self, streams: Streams, place: tuple[str, str]) -> float:
@@ -157,14 +163,18 @@ class Values:
         rows = tuple(np.flatnonzero(here))
         return self._least(_streams_on(streams, place[1], self.about, rows)) if rows else 0.0
 
-    def _value(self, accelerator: str, rows: Iterable[int], guest: tuple[int, object] | None = None) -> float:
+    def _value(
+        self, accelerator: str, rows: Iterable[int], guest: tuple[tuple[int, ...], object] | None = None
+    ) -> float:
         rows = tuple(sorted(int(row) for row in rows))
         key = (accelerator, rows, guest and guest[0])
         if not rows and guest is None:
             return 0.0
         if key not in self._known:
             streams = _streams_on(self.case.streams, accelerator, self.about, rows, guest)
-            self._known[key] = self._least(streams if guest is None else _with_chance(streams, self.case.plan))
+            self._known[key] = self._least(
+                streams if guest is None else _with_chance(streams, len(guest[0]), self.case.plan)
+            )
         return self._known[key]
 
     def _least(self, streams: Streams) -> float:
@@ -219,22 +229,23 @@ def _streams_on(
     accelerator: str,
     about: pd.DataFrame,
     rows: tuple[int, ...],
-    guest: tuple[int, object] | None = None,
+    guest: tuple[tuple[int, ...], object] | None = None,
 ) -> Streams:
-    """Some streams on one platform, a guest, the last of them, with the capacity that it has there."""
-    streams = streams.take([*rows, *([guest[0]] if guest else [])])
+    """Some streams on one platform, guests, the last of them, with the capacity that their use case has there."""
+    streams = streams.take([*rows, *(guest[0] if guest else [])])
     table = streams.table
     if guest:
         cell = guest_of(pd.Series(guest[1]._asdict()), table["region"].iloc[-1], np.ones(len(streams.months)))
-        table = pd.concat([table.iloc[:-1], rows_of(table.iloc[-1:], [cell])], ignore_index=True)
+        both = [table.iloc[: len(rows)], rows_of(table.iloc[len(rows) :], [cell] * len(guest[0]))]
+        table = pd.concat(both, ignore_index=True)
         table["load_factor"] = work_per_unit(table)
     table = table.assign(accelerator_id=accelerator, pool=0)
     pools = table[["region", "accelerator_id"]].drop_duplicates().join(about, on="accelerator_id")
     return replace(streams, table=table, pools=pools)
 
 
-def _with_chance(streams: Streams, plan: Plan) -> Streams:
-    """The streams, the last of which, a guest, is staffed for what comes by chance where it now runs."""
+def _with_chance(streams: Streams, guests: int, plan: Plan) -> Streams:
+    """The streams, the last of which, guests, are staffed for what comes by chance where they now run."""
     chance = streams.chance.copy()
-    chance[:, -1] = chance_beside_spares(streams, plan)[:, -1]
+    chance[:, -guests:] = chance_beside_spares(streams, plan)[:, -guests:]
     return replace(streams, chance=chance)

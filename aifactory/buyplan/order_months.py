@@ -14,7 +14,7 @@ import numpy as np
 
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.optimise.problem import Option, Problem
-from aifactory.fleet.streams import EXPECTED, KEY
+from aifactory.fleet.streams import EXPECTED, KEY, Streams
 
 #: A month of the plan, from 0, and a pool that needs accelerators from then on.
 Due = tuple[int, int]
@@ -70,14 +70,14 @@ def launches(case: Case) -> dict[Due, str]:
     return found
 
 
-def first_months(case: Case) -> dict[str, str]:
+def first_months(streams: Streams) -> dict[str, str]:
     """First month of the expected demand of each use case that has none before."""
-    units, names = case.streams.units[EXPECTED], case.streams.table["use_case_id"]
+    units, names = streams.units[EXPECTED], streams.table["use_case_id"]
     found = {}
     for name in names.unique():
         mine = units[:, (names == name).to_numpy()].sum(axis=1)
         if mine[0] <= 0 and (mine > 0).any():
-            found[str(name)] = case.streams.months[int((mine > 0).argmax())]
+            found[str(name)] = streams.months[int((mine > 0).argmax())]
     return found
 
 

@@ -33,6 +33,7 @@ from aifactory.buyplan.case import Case
 from aifactory.buyplan.excluded import Cells, Values
 from aifactory.buyplan.governance import money
 from aifactory.buyplan.ports import LEAST_SHARE, months_to_ready, platform_classes, quick_values
+from aifactory.buyplan.until_ported import NO_PORT, UntilPorted, beside
 from aifactory.demand.scenarios import Paths
 from aifactory.fleet.guests import Guest, guest_of, with_guests
 from aifactory.fleet.need import needed
@@ -125,17 +126,21 @@ def decide_moves(
     cells: Cells,
     paths: Paths,
     period: str,
+    chosen: Streams | None = None,
+    until: UntilPorted = NO_PORT,
 ) -> list[Move]:
     """Use cases that run on capacity paid for; nothing is planned where none stands idle.
 
     Parameters
     ----------
     case, rebuild : the case without moves, and what makes one with some.
+    chosen, until : its streams where all run on the platform chosen from the first month on, and what differs until ports end;
+        without them no port is open.
     """
-    base, moves, prices = case.streams, [], None
+    base, moves, prices = case.streams if chosen is None else until.waited(chosen), [], None
     rework = _rework(base, cells, case.plan, case.runs_on)
-    while offers := _offers(case, base, moves, cells, period):
-        prices = prices or _Prices(quick_values(case, paths, cells), base, cells, case.plan)
+    while offers := _offers(case, (base, until), moves, cells, period):
+        prices = prices or _Prices(quick_values(case, paths, cells), (base, until), cells, case.plan)
         found = [prices.paying(offer, moves) for offer in bundles(offers, rework)]
         found = sorted((move for move in found if move), key=lambda move: -move.saving_usd)
         best = next((kept for move in found if (kept := prices.worth_it(move, moves))), None)
@@ -182,8 +187,11 @@ def _left_out(case: Case) -> set[tuple[str, str]]:
     }
 
 
-def _offers(case: Case, base: Streams, moves: Sequence[Move], cells: Cells, period: str) -> list[Move]:
+def _offers(
+    case: Case, streams: tuple[Streams, UntilPorted], moves: Sequence[Move], cells: Cells, period: str
+) -> list[Move]:
     """Every use case of the plan on idle capacity of its region that it can run on; shares may exceed 1: room over need."""
+    base, until = streams
     about = cells.accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")
     idle = _supported(idle_accelerators(case, about["accelerators_per_node"].fillna(1.0)), base.months, cells)
     if not idle:
@@ -212,7 +220,7 @@ def _offers(case: Case, base: Streams, moves: Sequence[Move], cells: Cells, peri
                 )
             share = _room(base, pd.Series(cell), stream.region, idle[place], first, case, cells)
             if share[1:].any():
-                guest = guest_of(pd.Series(cell), stream.region, share)
+                guest = beside(until.guests, [guest_of(pd.Series(cell), stream.region, share)])[-1]
                 found.append(
                     Move(
                         (guest,),
@@ -326,8 +334,9 @@ def _room(
 class _Prices:
     """What moves save; the weights of the paths are those of the plan without any, and V of the same work is computed once."""
 
-    def __init__(self, values: Values, base: Streams, cells: Cells, plan: Plan) -> None:
-        self.values, self.base, self.accelerators, self.plan = values, base, cells.accelerators, plan
+    def __init__(self, values: Values, streams: tuple[Streams, UntilPorted], cells: Cells, plan: Plan) -> None:
+        self.values, (self.base, self.until) = values, streams
+        self.accelerators, self.plan = cells.accelerators, plan
         self._known: dict[tuple, float] = {}
 
     def paying(self, offer: Move, moves: Sequence[Move]) -> Move | None:
@@ -371,7 +380,7 @@ class _Prices:
         key = (place, *(_trace(guest) for move in here for guest in move.guests))
         if key not in self._known:
             guests = [guest for move in moves for guest in move.guests]
-            streams = with_guests(self.base, guests, self.accelerators, self.plan)
+            streams = self.until.applied(self.base, guests, self.accelerators, self.plan)
             self._known[key] = self.values.of_place(streams, place)
         return self._known[key]
 

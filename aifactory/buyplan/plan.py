@@ -161,7 +161,8 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     spent = float(plan.roi.set_index("scenario").loc["expected", "pv_cost_usd"])
     told, small = move_sentences(moves, case.streams.months, spent)
     bill = inventory.use_cases.set_index("use_case_id")["effective_cost_usd"].astype(float).to_dict()
-    ported, few = ports.sentences(ws.plan, classes, ws.period, spent, first_months(case), bill)
+    starts = first_months(setting.restream(ws.plan))
+    ported, few = ports.sentences(ws.plan, classes, ws.period, spent, starts, bill, setting.until)
     notes = [*setting.staying.sentences(), *told, *ported, *unplaced, *plan.warnings]
     room = room_sentences(
         case, answer, models=ws.table("models"), accelerators=accelerators, capacity=benchmark.capacity
@@ -286,7 +287,8 @@ def _on_platforms(
     ports = decide_ports(
         made.case, again, choice=shortlist.choice, matrix=shortlist.matrix, today=today, cells=cells, paths=paths
     )
-    moves = decide_moves(made.case, moved, cells=cells, paths=paths, period=ws.period)
+    known = {"chosen": setting.restream(ws.plan), "until": setting.until}
+    moves = decide_moves(made.case, moved, cells=cells, paths=paths, period=ws.period, **known)
     return setting, made, ports, moves
 
 

@@ -8,7 +8,8 @@ platform needs porting is planned once more on a platform without, with the meas
 
 where once is what the shortlist charges beside compute: porting, delay, rework, missed targets. A use case stays where that
 is above `LEAST_SHARE` of the cost of the platforms concerned; one after the other, the largest saving first. The ledger then
-charges the porting of those that are ported once, at approval, and no other part of `once`, which is no payment.
+charges the porting of those that are ported once, at approval, and no other part of `once`, which is no payment; until the
+port ends `until_ported` says what runs where.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -34,6 +36,9 @@ from aifactory.inputs.plan import Plan
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.outcome import SCORED_ABOVE, contenders
 from aifactory.units import percent
+
+if TYPE_CHECKING:
+    from aifactory.buyplan.until_ported import UntilPorted
 
 #: Saving, as a share of the cost of the platforms concerned, from which a use case is not ported: less is chance.
 LEAST_SHARE = 0.005
@@ -72,12 +77,14 @@ class Ports:
         plan_usd: float,
         starts: Mapping[str, str] | None = None,
         billed_usd: Mapping[str, float] | None = None,
+        until: UntilPorted | None = None,
     ) -> tuple[list[str], list[str]]:
         """What is ported, what that costs and when it is done, and what is not; and those of little money as one.
 
         By the money at stake, most first: what the port costs, or what staying saves or costs more. Little is below
         `NAMED_SHARE` of the plan's cost `plan_usd` (present value). `classes`: platform class by accelerator; `starts`: first
-        month of the use cases that do not run yet; `billed_usd`: what the bill of the period charges them.
+        month of the use cases that do not run yet, were there no port; `billed_usd`: what the bill of the period charges them;
+        `until`: where they run until then.
         """
         begins, bill = starts or {}, billed_usd or {}
         usd = self.table[["porting_usd", "saving_usd"]].astype(float).abs().max(axis=1)
@@ -88,7 +95,7 @@ class Ports:
                 row,
                 ready_month(plan, classes, row.use_case_id, row.chosen_id, period),
                 begins.get(row.use_case_id),
-                _billed(bill.get(row.use_case_id, np.nan), period),
+                _until(row, until, _billed(bill.get(row.use_case_id, np.nan), period)),
             )
             if row.ported
             else _stays(row)
@@ -229,8 +236,20 @@ def _billed(usd: float, period: str) -> str:
     return f" for {money(usd)} a month by the bill of {period}" if usd > 0 else ""
 
 
-def _ported(row: tuple, ready: pd.Period, starts: str | None, billed: str = "") -> str:
-    """`starts`: month in which a use case starts that does not run yet; None for one that does."""
+def _until(row: tuple, until: UntilPorted | None, billed: str) -> str:
+    """Where a use case runs until its port ends, and at which price."""
+    stays = until.stays_on(row.use_case_id) if until else []
+    waits = until.waits_in(row.use_case_id) if until else []
+    late = f"; in {', '.join(waits)} it starts after that" if waits else ""
+    if not stays:
+        return f"until then it runs where it does now{billed}, which this plan counts at the price of {row.chosen_id}{late}"
+    rest = f", as far as hours are sold or kit stands there, and the rest at that of {row.chosen_id}"
+    partly = rest if row.use_case_id in until.counted else ""
+    return f"until then it stays on {', '.join(stays)}{billed}, counted at the plan's price of that{partly}{late}"
+
+
+def _ported(row: tuple, ready: pd.Period, starts: str | None, until: str = "") -> str:
+    """`starts`: month in which a use case starts that does not run yet; None for one that does, which runs `until` then somewhere."""
     paid = (
         f"for {money(row.porting_usd)}, paid at approval"
         if row.porting_usd > 0
@@ -238,10 +257,10 @@ def _ported(row: tuple, ready: pd.Period, starts: str | None, billed: str = "") 
     )
     told = f"{row.use_case_id} is ported to {row.chosen_id} {paid}: {_because(row)}. The work ends in {ready}"
     if starts is None:
-        return f"{told}; until then it runs where it does now{billed}, which this plan counts at the price of {row.chosen_id}."
+        return f"{told}; {until}."
     if starts > str(ready):
         return f"{told}; it starts in {starts}."
-    return f"{told}, after its start in {starts}: start the work earlier, or the use case later."
+    return f"{told}: it starts in {ready + 1} instead of {starts}, and what it would cost and yield before is not in the plan."
 
 
 def _of_little_money(ports: pd.DataFrame) -> str:

@@ -15,12 +15,12 @@ from aifactory.buyplan.job_capacity import queue_capacity
 from aifactory.buyplan.paid_kit import Move
 from aifactory.buyplan.reserve_curve import Place, SizedReserve, over_average, size_stream_reserves
 from aifactory.buyplan.staying import Staying
+from aifactory.buyplan.until_ported import UntilPorted, until_ported
 from aifactory.buyplan.waiting import job_seconds, with_waiting
 from aifactory.demand.forecast import simulate_demand
 from aifactory.finance.prices import KEYS, offers_of, price_table
-from aifactory.fleet.guests import with_guests
 from aifactory.fleet.node_sizes import in_other_nodes, with_sizes
-from aifactory.fleet.placed import PLACE
+from aifactory.fleet.placed import PLACE, placed_before
 from aifactory.fleet.stand_in import period_shapes
 from aifactory.fleet.streams import (
     NO_PLATFORM,
@@ -33,7 +33,7 @@ from aifactory.inputs.hosted import HOSTED_ONLY, RUNS_HOSTED, STAYS_HOSTED
 from aifactory.inputs.plan import Plan
 from aifactory.inventory.findings import LEVEL
 from aifactory.inventory.hosted_today import closed_today
-from aifactory.inventory.today import baseline_accelerators, known_platforms
+from aifactory.inventory.today import baseline_accelerators, known_by_region, known_platforms
 from aifactory.shortlist.apart import apart_sentences
 from aifactory.shortlist.plan_terms import Market, bought_nodes, market_of
 
@@ -65,7 +65,8 @@ class Setting:
     reserves: dict[Place, SizedReserve]
     queued: dict[Place, np.ndarray]  # capacity over average that keeps the wait of jobs, [T + 1]
     porting: dict[str, float]  # USD by use case
-    restream: Callable[[Plan], Streams]  # without moves
+    restream: Callable[[Plan], Streams]  # all on the platforms chosen
+    until: UntilPorted  # the months until ports end
     unpriced: list[str]  # what is in no cost, in words
     staying: Staying  # what is decided for use cases that run on hosted models today
 
@@ -100,7 +101,7 @@ class Setting:
 
     def _restream(self, moves: Sequence[Move]) -> Callable[[Plan], Streams]:
         guests, accelerators = [guest for move in moves for guest in move.guests], self.ws.table("accelerators")
-        return lambda plan: with_guests(self.restream(plan), guests, accelerators, plan)
+        return lambda plan: self.until.applied(self.restream(plan), guests, accelerators, plan)
 
 
 def setting_of(
@@ -119,6 +120,8 @@ def setting_of(
     units = inventory.demand_profile.groupby("use_case_id")["units_month"].sum()
     waits = job_seconds(ws.month("jobs"), units)
     plan, unpriced = with_waiting(ws.plan, ws.month("latency_histograms"), ws.month("demand_windows"), waits)
+    porting = porting_costs(shortlist.penalties, shortlist.choice)
+    restream = stream_builder(ws, inventory, benchmark, shortlist, over_average(reserves) | queued, stays=staying.names)
     return Setting(
         ws=ws,
         inventory=inventory,
@@ -127,12 +130,37 @@ def setting_of(
         market=market_of(ws, inventory, baseline_accelerators(ws, benchmark.capacity), benchmark.capacity),
         reserves=reserves,
         queued=queued,
-        porting=_added(porting_costs(shortlist.penalties, shortlist.choice), staying.migration_usd),
-        restream=stream_builder(
-            ws, inventory, benchmark, shortlist, over_average(reserves) | queued, stays=staying.names
-        ),
+        porting=_added(porting, staying.migration_usd),
+        restream=restream,
+        until=_until_ported(ws, inventory, benchmark, restream(ws.plan), porting, prices),
         unpriced=unpriced,
         staying=staying,
+    )
+
+
+def _until_ported(
+    ws: Workspace,
+    inventory: Inventory,
+    benchmark: Benchmark,
+    streams: Streams,
+    porting: Mapping[str, float],
+    prices: pd.DataFrame,
+) -> UntilPorted:
+    def standing(some: Streams) -> dict[tuple[str, str], np.ndarray]:
+        owned = owned_accelerators(inventory.pools, ws.plan, some)
+        there = placed_before(ws.table("commitments"), owned, some.pools, some.months, ws.plan).accelerators
+        return dict(zip(some.pools[PLACE].itertuples(index=False, name=None), there.T, strict=True))
+
+    hourly = prices[prices["purchase_option"] == "on_demand"]
+    return until_ported(
+        streams,
+        porting=porting,
+        today=known_by_region(ws),
+        capacity=benchmark.capacity,
+        accelerators=ws.table("accelerators"),
+        rented=set(hourly[PLACE].itertuples(index=False, name=None)),
+        standing=standing,
+        plan=ws.plan,
     )
 
 
