@@ -89,7 +89,7 @@ def value_excluded(case: Case, paths: Paths, problem: Problem, nodes: np.ndarray
     why = cells.exclusions.drop_duplicates(["use_case_id", "accelerator_id"]).set_index(
         ["use_case_id", "accelerator_id"]
     )["rule"]
-    beside = penalties_usd(cells.penalties)
+    beside, planned = penalties_usd(cells.penalties), penalties_usd(cells.penalties, planned=True)
     chosen = table[case.streams.main].drop_duplicates("use_case_id").set_index("use_case_id")["accelerator_id"]
     rows = []
     for cell in known.itertuples():
@@ -98,9 +98,8 @@ def value_excluded(case: Case, paths: Paths, problem: Problem, nodes: np.ndarray
         if home is None or home == cell.accelerator_id or rule in CANNOT:
             continue
         now, moved = values.of_move(cell)
-        more = float(beside.get((cell.use_case_id, cell.accelerator_id), 0.0)) - float(
-            beside.get((cell.use_case_id, home), 0.0)
-        )
+        more = float(beside.get((cell.use_case_id, cell.accelerator_id), 0.0))
+        more -= float(planned.get((cell.use_case_id, home), 0.0))
         left_out = cells.reasons.get((cell.use_case_id, cell.accelerator_id), NOT_CHOSEN)
         rule = rule or (left_out if np.isfinite(moved) else CANNOT_PLAN)
         rows.append(
@@ -113,10 +112,16 @@ def value_excluded(case: Case, paths: Paths, problem: Problem, nodes: np.ndarray
     return found.sort_values(keys, ascending=[False, True, True], ignore_index=True)
 
 
-def penalties_usd(penalties: pd.DataFrame) -> pd.Series:
-    """What a use case costs on a platform beside compute, by use case and accelerator: porting, rework, delay, missed targets."""
+def penalties_usd(penalties: pd.DataFrame, *, planned: bool = False) -> pd.Series:
+    """What a use case costs on a platform beside compute, by use case and accelerator: porting and the months until it ends, rework, delay, missed targets.
+
+    planned : without the months until the port ends, which V of the platform that the plan chose holds.
+    """
     paid = penalties.set_index(["use_case_id", "accelerator_id"])
-    return (paid["total_usd"] - paid["compute_usd"]).groupby(level=[0, 1]).first()
+    usd = paid["total_usd"] - paid["compute_usd"]
+    if planned and "until_ported_usd" in paid:
+        usd = usd - paid["until_ported_usd"].fillna(0.0)
+    return usd.groupby(level=[0, 1]).first()
 
 
 def weighed(paths: Paths, problem: Problem, nodes: np.ndarray) -> tuple[Paths, np.ndarray]:

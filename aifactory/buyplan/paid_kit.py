@@ -32,7 +32,7 @@ from aifactory.benchmark.telemetry import OWN_EVIDENCE
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.excluded import Cells, Values
 from aifactory.buyplan.governance import money
-from aifactory.buyplan.ports import LEAST_SHARE, months_to_ready, platform_classes, quick_values
+from aifactory.buyplan.ports import LEAST_SHARE, platform_classes, quick_values
 from aifactory.buyplan.until_ported import NO_PORT, UntilPorted, beside
 from aifactory.demand.scenarios import Paths
 from aifactory.fleet.guests import Guest, guest_of, with_guests
@@ -214,10 +214,9 @@ def _offers(
                 continue
             porting = 0.0 if key in paid else float(once[key])
             first = 1 if cell["tier"] in OWN_EVIDENCE else 1 + PILOT_MONTHS
-            if porting > 0 or case.plan.port_begun(stream.use_case_id, about.loc[place[1], "platform_class"], period):
-                first += max(
-                    months_to_ready(case.plan, about["platform_class"], stream.use_case_id, place[1], period), 0
-                )
+            port = stream.use_case_id, about.loc[place[1], "platform_class"], period
+            if porting > 0 or case.plan.port_begun(*port):
+                first += case.plan.months_to_port(*port)
             share = _room(base, pd.Series(cell), stream.region, idle[place], first, case, cells)
             if share[1:].any():
                 guest = beside(until.guests, [guest_of(pd.Series(cell), stream.region, share)])[-1]

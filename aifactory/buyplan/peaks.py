@@ -33,7 +33,7 @@ from aifactory.buyplan.futures import at_todays_prices, stream_paths
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.optimise.reference import instead_usd
 from aifactory.buyplan.optimise.silence import milp
-from aifactory.buyplan.ports import months_to_ready, platform_classes
+from aifactory.buyplan.ports import platform_classes
 from aifactory.buyplan.stress.replan import SEMI_INTEGER
 from aifactory.demand.scenarios import Paths
 from aifactory.fleet.guests import guest_of, with_guests
@@ -436,9 +436,9 @@ def _first_months(case: Case, table: pd.DataFrame, cells: Cells) -> np.ndarray:
     porting = cells.penalties.set_index(KEYS)["porting_usd"].groupby(level=[0, 1]).first()
 
     def first(name: str, chip: str) -> int:
-        begun = case.plan.port_begun(name, str(classes.get(chip, "")), period)
-        if begun is None and porting.get((name, chip), 0.0) <= 0:
+        port = name, str(classes.get(chip, "")), period
+        if case.plan.port_begun(*port) is None and porting.get((name, chip), 0.0) <= 0:
             return 0
-        return max(months_to_ready(case.plan, classes, name, chip, period), 0)
+        return case.plan.months_to_port(*port)
 
     return np.array([first(row.use_case_id, row.accelerator_id) for row in table.itertuples(index=False)])

@@ -6,7 +6,7 @@ platform needs porting is planned once more on a platform without, with the meas
 
     saving of staying = V(chosen, with u) + V(other, without u) - V(chosen, without u) - V(other, with u) + once(chosen) - once(other),
 
-where once is what the shortlist charges beside compute: porting, delay, rework, missed targets. A use case stays where that
+where once is what the shortlist charges beside compute: porting, delay, rework, missed targets; what the months until the port ends cost is in V. A use case stays where that
 is above `LEAST_SHARE` of the cost of the platforms concerned; one after the other, the largest saving first. The ledger then
 charges the porting of those that are ported once, at approval, and no other part of `once`, which is no payment; until the
 port ends `until_ported` says what runs where.
@@ -14,7 +14,6 @@ port ends `until_ported` says what runs where.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -168,29 +167,21 @@ def decide_ports(
     return Ports(choice, pd.DataFrame(list(rows.values()), columns=COLUMNS).astype({"ported": bool, "by_score": bool}))
 
 
-def months_to_ready(plan: Plan, classes: pd.Series, use_case_id: str, accelerator_id: str, period: str) -> int:
-    """Months from the period to `ready_month`."""
-    return (ready_month(plan, classes, use_case_id, accelerator_id, period) - pd.Period(period, "M")).n
-
-
 def platform_classes(accelerators: pd.DataFrame) -> pd.Series:
     """Class of platform by accelerator."""
     return accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")["platform_class"]
 
 
 def ready_month(plan: Plan, classes: pd.Series, use_case_id: str, accelerator_id: str, period: str) -> pd.Period:
-    """Last month of the work, begun at the end of the period or of an earlier month (`ports_under_way`): the delay of the platform's class, at least a month."""
-    of = str(classes.get(accelerator_id, ""))
-    begun = plan.port_begun(use_case_id, of, period) or period
-    return pd.Period(begun, "M") + max(math.ceil(float(plan.launch_delay_months.get(of, 0.0))), 1)
+    """Last month of the work of a port (`Plan.months_to_port`)."""
+    return pd.Period(period, "M") + plan.months_to_port(use_case_id, str(classes.get(accelerator_id, "")), period)
 
 
 def _waited(case: Case, cells: Cells, row: tuple) -> int:
     """Months until a port that is under way ends; 0 where none is, or it has ended."""
-    classes, period = platform_classes(cells.accelerators), case.streams.months[0]
-    if case.plan.port_begun(row.use_case_id, str(classes.get(row.accelerator_id, "")), period) is None:
-        return 0
-    return max(months_to_ready(case.plan, classes, row.use_case_id, row.accelerator_id, period), 0)
+    of = str(platform_classes(cells.accelerators).get(row.accelerator_id, ""))
+    at = row.use_case_id, of, case.streams.months[0]
+    return 0 if case.plan.port_begun(*at) is None else case.plan.months_to_port(*at)
 
 
 def _others(name: str, matrix: pd.DataFrame, cells: Cells, today: pd.Series, porting: pd.Series) -> list[str]:
@@ -216,7 +207,7 @@ def quick_values(case: Case, paths: Paths, cells: Cells) -> Values:
 
 def _other(name: str, chosen: str, others: list[str], values: Values | None, cells: Cells) -> dict:
     """The best of the other platforms, what staying on it saves, and the cost of the platforms concerned."""
-    beside, found = penalties_usd(cells.penalties), []
+    beside, found = penalties_usd(cells.penalties, planned=True), []
     known = cells.capacity[cells.capacity["use_case_id"] == name].set_index("accelerator_id", drop=False)
     for other in others if values else []:
         now, moved = values.of_move(next(known.loc[[other]].itertuples(index=False)))

@@ -1,6 +1,6 @@
 """The months until a port ends: what runs already stays where it runs, and a launch waits.
 
-The work of a port begins at approval, or began before (`ports_under_way`), and ends with `ready_month`. In the months 1 to r until
+The work of a port begins at approval, or began before (`ports_under_way`), and takes `Plan.months_to_port`. In the months 1 to r until
 then
 
 * a use case that runs in a region on a known platform goes on there, at the plan's prices of that platform: as a whole where hours
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.ports import months_to_ready, platform_classes
+from aifactory.buyplan.ports import platform_classes
 from aifactory.fleet.guests import Guest, guest_of, with_guests
 from aifactory.fleet.need import needed
 from aifactory.fleet.placed import PLACE
@@ -96,11 +96,10 @@ def until_ported(
     )
     guests, waits, running = [], {}, []
     for at, row in enumerate(streams.table.itertuples(index=False)):
-        begun = plan.port_begun(row.use_case_id, str(classes.get(row.accelerator_id, "")), period)
-        if begun is None and porting.get(row.use_case_id, 0.0) <= 0:
+        port = row.use_case_id, str(classes.get(row.accelerator_id, "")), period
+        if plan.port_begun(*port) is None and porting.get(row.use_case_id, 0.0) <= 0:
             continue
-        months = max(months_to_ready(plan, classes, row.use_case_id, row.accelerator_id, period), 0)
-        place = (row.use_case_id, row.region)
+        months, place = plan.months_to_port(*port), (row.use_case_id, row.region)
         cell = (row.use_case_id, today.get(place, ""))
         if not months or cell[1] == row.accelerator_id:
             continue

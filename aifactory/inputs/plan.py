@@ -344,6 +344,12 @@ class Plan(_Strict):
         month = begun.get((use_case_id, platform_class))
         return month if month is not None and month <= period else None
 
+    def months_to_port(self, use_case_id: str, platform_class: str, period: str) -> int:
+        """Months from a period to the end of the work of a port, begun at its end or before: the delay of the class, at least a month; 0 where it has ended."""
+        begun = self.port_begun(use_case_id, platform_class, period) or period
+        gone = 12 * (int(period[:4]) - int(begun[:4])) + int(period[5:7]) - int(begun[5:7])
+        return max(max(math.ceil(self.launch_delay_months.get(platform_class, 0.0)), 1) - gone, 0)
+
     def value(self, name: str) -> float:
         """Value of one assumption; unknown names fail with the nearest one."""
         if name not in self.assumptions:

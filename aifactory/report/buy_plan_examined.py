@@ -65,7 +65,7 @@ def _excluded(ws: Workspace, cells: pd.DataFrame) -> Group | Block:
     lasting = " A platform whose support ends before is valued as if it lasted." if ends else ""
     note = (
         f"Present value over the horizon at today's prices, people and storage included, mean and worst overruns weighed as in the plan; one use case moves at a time, in "
-        f"all its regions: figures do not add up. Penalties: porting, rework, delay and missed targets beyond those "
+        f"all its regions: figures do not add up. Penalties: porting and the months until it ends, rework, delay and missed targets beyond those "
         f"of the chosen platform, counted in the last column. Below 0 there: the choice is right.{lasting} All {len(cells)} cells are in the workbook."
     )
     caption = "What it costs to leave a platform out"

@@ -58,7 +58,7 @@ def decide_shortlist(market: Market, benchmark: Benchmark, bought: pd.DataFrame,
     apart : no use case shares nodes with another.
     """
     ws, inventory = market.ws, market.inventory
-    penalties = money.horizon_costs(ws, inventory.forecast, bought)
+    penalties = money.horizon_costs(ws, inventory, bought)
     exclusions = find_exclusions(ws, benchmark.capacity, penalties)
     scored = matrix.score_matrix(ws, inventory, benchmark, penalties)
     cells = matrix.decide(ws, scored, exclusions)

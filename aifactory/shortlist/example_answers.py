@@ -101,7 +101,7 @@ def _copilot(name: str, row: dict[str, object], short: Shortlist, changed: Short
     if "alternative" not in row:
         return on_gpu, f"GPUs are what can be sized today; {UNKNOWN}"
     parts = short.penalties.set_index(KEYS).loc[(name, row["alternative"])]
-    burden = parts["porting_usd"] + parts["launch_delay_usd"] + parts["rework_usd"]
+    burden = parts[["porting_usd", "launch_delay_usd", "until_ported_usd", "rework_usd"]].sum()
     chance = row["cheaper_probability"]
     text = (f"{row['alternative']} would cost {_range(row)}, USD {burden:,.0f} of it porting, delay and rework; it is cheaper than "
             f"the GPUs (USD {row['total_usd']:,.0f}) in {percent(chance)} of draws; {_decides(row)}")  # fmt: skip

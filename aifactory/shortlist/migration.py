@@ -15,6 +15,8 @@ from aifactory.shortlist.money import level_factors, pay_factors, present_units
 from aifactory.units import monthly_rate
 
 GENERAL_CLASSES = ("gpu", "cpu")
+#: What a move costs once.
+ONCE = ["porting_usd", "launch_delay_usd", "until_ported_usd"]
 COLUMNS = ["use_case_id", "from_accelerator_id", "accelerator_id", "tier", "units_per_month", "one_off_usd",
            "saving_usd_per_month", "payback_months", "payback_months_discounted", "payback_months_low_capacity",
            "break_even_units_per_month", "bearable_changes_per_year", "verdict"]  # fmt: skip
@@ -67,7 +69,7 @@ def plan_migrations(
 
     `penalties` as of `money.in_shared_nodes`, where nodes are shared. The best general platform is the measured one (or the one that production shows) with the lowest price over the horizon, else the
     cheapest estimated one. Money and units per month are level ones of the same present value, all regions together. The move's one-off
-    cost is porting and delay; rework stays in the monthly saving. Verdict, volume and changes are those at
+    cost is porting, delay and the months until the port ends; rework stays in the monthly saving. Verdict, volume and changes are those at
     which the move pays within the horizon with interest; so is the payback at the low end of capacity. bearable_changes_per_year is how
     often prompts, context or retrieval may change before rework eats the whole saving.
     """
@@ -95,7 +97,7 @@ def _moves(ws: Workspace, base: pd.Series, others: pd.DataFrame, units: float) -
     def running(rows: pd.DataFrame | pd.Series, compute: str = "compute_usd") -> pd.Series | float:
         return (rows[compute] + rows["sla_miss_usd"]) / level
 
-    one_off = others["porting_usd"] + others["launch_delay_usd"] - base["porting_usd"] - base["launch_delay_usd"]
+    one_off = others[ONCE].sum(axis=1) - base[ONCE].sum()
     rework = (others["rework_usd"] - base["rework_usd"]) / level
     gross = running(base) - running(others)
     dearest = others["compute_usd"] + others["total_high_usd"] - others["total_usd"]

@@ -19,7 +19,7 @@ from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.plan_terms import TERM_COLUMNS, Market, cell_usd, price_cells
 from aifactory.units import KILO, MONTHS_PER_YEAR
 
-PARTS = ["compute_usd", "sla_miss_usd", "launch_delay_usd", "porting_usd", "rework_usd"]
+PARTS = ["compute_usd", "sla_miss_usd", "launch_delay_usd", "until_ported_usd", "porting_usd", "rework_usd"]
 PENALTY_COLUMNS = [*KEYS, *PARTS, "total_usd", "total_low_usd", "total_high_usd", "usd_per_1k_units", "missed_usd",
                    *TERM_COLUMNS, "cheapest_before_penalties", "cheapest_after_penalties"]  # fmt: skip
 
@@ -44,13 +44,14 @@ def buy_cells(market: Market, cells: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{name: _compute_at(market, table, end) for name, end in ((LOW, "high"), (HIGH, "low"))})
 
 
-def horizon_costs(ws: Workspace, forecast: pd.DataFrame, bought: pd.DataFrame) -> pd.DataFrame:
+def horizon_costs(ws: Workspace, inventory: Inventory, bought: pd.DataFrame) -> pd.DataFrame:
     """Present value of what each cell costs over the plan's horizon in the expected scenario.
 
     compute = the accelerators, bought on the terms that the plan would buy them on, with people and storage (`buy_cells`);
     SLA misses = failed units x value x share lost; delay and porting apply once where the class of
-    platform changes, delay only as far as the work ends after the launch (`late_months`), porting where the work is not
-    paid already (`begun_months_ago`); rework = porting effort x share that comes again x changes of prompts, context or
+    platform changes, delay to a launch to come, as far as the work ends after it (`late_months`), porting where the work is not
+    paid already (`begun_months_ago`). What runs already is not delayed: until the port ends it runs on its platform of today, and
+    until_ported is what that costs more than the cell (`until_ported_usd`). Rework = porting effort x share that comes again x changes of prompts, context or
     retrieval in the horizon, spread evenly, at the pay of their month. Running money is discounted month by month at the plan's WACC.
     total_low and total_high are the total with the accelerators priced at the high and the low end of
     capacity. usd_per_1k_units = compute over the present value of the units, the level price of a thousand.
@@ -58,15 +59,19 @@ def horizon_costs(ws: Workspace, forecast: pd.DataFrame, bought: pd.DataFrame) -
     if bought.empty:
         return pd.DataFrame(columns=PENALTY_COLUMNS).astype(dict.fromkeys([*KEYS, "no_offer_in"], "str"))
     table, cases = bought.copy(), ws.table("use_cases").set_index("use_case_id")
-    units = present_units(forecast[forecast["scenario"] == "expected"], ws.plan.value("wacc"))
+    expected = inventory.forecast[inventory.forecast["scenario"] == "expected"]
+    units = present_units(expected, ws.plan.value("wacc"))
     by_case = table["use_case_id"]
     moved = moves_class(ws, table)
     value = by_case.map(cases["value_usd_per_unit"]) * by_case.map(cases["attribution_share"])
     lost = table["failure_rate"].fillna(0) * by_case.map(units) * value
     table["sla_miss_usd"] = (lost * ws.plan.value("sla_miss_usd_per_unit_share")).fillna(0.0)
     effort = _by_class(table, ws.plan.porting_person_months) * ws.plan.value("engineer_usd_per_month")
-    table["launch_delay_usd"] = late_months(ws, table) * moved * ws.plan.value("launch_delay_usd_per_month")
+    runs = by_case.isin(_running(inventory))
+    late = late_months(ws, table).mask(runs, 0.0)
+    table["launch_delay_usd"] = late * moved * ws.plan.value("launch_delay_usd_per_month")
     table["porting_usd"] = (effort * moved).where(begun_months_ago(ws, table).isna(), 0.0)
+    table["until_ported_usd"] = until_ported_usd(ws, expected, table).where(runs, 0.0)
     changes = changes_in_horizon(ws, by_case)
     table["rework_usd"] = effort * ws.plan.rework_share * changes * pay_factors(ws).mean()
     table["total_usd"] = table[PARTS].sum(axis=1, skipna=False)
@@ -79,13 +84,45 @@ def horizon_costs(ws: Workspace, forecast: pd.DataFrame, bought: pd.DataFrame) -
 def late_months(ws: Workspace, table: pd.DataFrame) -> pd.Series:
     """Months by which the work of a port, begun at the end of the period or before, delays each cell: those of its class, less the months to a launch to come.
 
-    What runs already, or names no launch, waits for all of them.
+    What names no launch to come waits for all of them.
     """
     launch = table["use_case_id"].map(ws.table("use_cases").set_index("use_case_id")["launch_month"])
     starts = pd.PeriodIndex(launch.where(launch.notna(), ws.period).astype(str), freq="M")
     between = starts.year * MONTHS_PER_YEAR + starts.month - 1 - _month_number(ws.period)
     left = _by_class(table, ws.plan.launch_delay_months) - begun_months_ago(ws, table).fillna(0.0)
     return (left - np.maximum(between, 0)).clip(lower=0.0)
+
+
+def until_ported_usd(ws: Workspace, expected: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
+    """Present value of what the months until its port ends cost on today's platform beyond what they would cost on each cell.
+
+    Of both the price of the horizon for the use case alone, spread over its units, for those of these months (`Plan.months_to_port`): below 0 where
+    today's platform is the cheaper one; 0 where its price is not known, or nothing is ported.
+
+    Parameters
+    ----------
+    expected : forecast of the expected scenario.
+    table : cells with compute_usd and porting_usd.
+    """
+    pairs = table[["use_case_id", "platform_class"]].itertuples(index=False, name=None)
+    months = [
+        ws.plan.months_to_port(*pair, ws.period) if usd > 0 or begun >= 0 else 0
+        for pair, usd, begun in zip(pairs, table["porting_usd"], begun_months_ago(ws, table), strict=True)
+    ]
+    weight = discounted_units(expected, ws.plan.value("wacc"))
+    step = expected.groupby([*DEMAND_KEY]).cumcount() + 1
+    by_month = weight.groupby([expected["use_case_id"], step]).sum().unstack(fill_value=0.0)
+    so_far = by_month.cumsum(axis=1).div(by_month.sum(axis=1), axis=0)
+    at = so_far.index.get_indexer(table["use_case_id"]), np.minimum(months, so_far.shape[1]) - 1
+    share = np.where((at[0] >= 0) & (at[1] >= 0), so_far.to_numpy()[at], 0.0)
+    more = on_todays_platform(ws, table, "compute_usd") - table["compute_usd"]
+    return (more * share).fillna(0.0)
+
+
+def _running(inventory: Inventory) -> set[str]:
+    """Use cases with units in the period."""
+    profile = inventory.demand_profile
+    return set(profile.loc[profile["units_month"] > 0, "use_case_id"])
 
 
 def begun_months_ago(ws: Workspace, table: pd.DataFrame) -> pd.Series:
@@ -124,8 +161,13 @@ def pay_factors(ws: Workspace) -> np.ndarray:
 
 def present_units(expected: pd.DataFrame, wacc: float) -> pd.Series:
     """Units of each use case over the horizon, discounted month by month."""
+    return discounted_units(expected, wacc).groupby(expected["use_case_id"]).sum()
+
+
+def discounted_units(expected: pd.DataFrame, wacc: float) -> pd.Series:
+    """Units of each row, discounted by its month from the period on."""
     month = expected.groupby([*DEMAND_KEY]).cumcount() + 1
-    return (expected["units"] * (1 + wacc) ** (-month / MONTHS_PER_YEAR)).groupby(expected["use_case_id"]).sum()
+    return expected["units"] * (1 + wacc) ** (-month / MONTHS_PER_YEAR)
 
 
 def billed_usd(ws: Workspace, inventory: Inventory) -> pd.Series:

@@ -19,8 +19,8 @@ AROUND = ("operator_usd_per_month", "storage_usd_per_gb_month")
 TWO_BY_DAY = 16 / HIGH
 
 
-def inventory(months=36, *, use_case="chat", per_hour=TWO_BY_DAY, region="us", pools=(), failure_rate=0.0):
-    """Level demand in one region; per_hour units an hour on average."""
+def inventory(months=36, *, use_case="chat", per_hour=TWO_BY_DAY, region="us", pools=(), failure_rate=0.0, runs=True):
+    """Level demand in one region; per_hour units an hour on average, in the period too where it `runs`."""
     period = "2026-10"
     rows = [
         {"scenario": name, "month": month, "use_case_id": use_case, "region": region, "units": per_hour * factor * 730,
@@ -30,7 +30,7 @@ def inventory(months=36, *, use_case="chat", per_hour=TWO_BY_DAY, region="us", p
         for month in month_labels(period, months)[1:]
     ]  # fmt: skip
     profile = pd.DataFrame(
-        [{"use_case_id": use_case, "region": region, "units_month": per_hour * 730, "units_per_hour_avg": per_hour,
+        [{"use_case_id": use_case, "region": region, "units_month": per_hour * 730 * runs, "units_per_hour_avg": per_hour,
           "failure_rate": failure_rate, "observed_share": 1.0}]
     )  # fmt: skip
     columns = ["region", "accelerator_id", "purchase_option", "installed"]

@@ -86,7 +86,7 @@ def stage(*, chosen_usd=100.0, special=(80.0, 60.0, 110.0)):
     keys = {"use_case_id": ["support-at-scale"] * 2, "accelerator_id": ["gpu", "chip"]}
     total, low, high = special
     money = pd.DataFrame({**keys, "compute_usd": [chosen_usd, total - 10], "total_usd": [chosen_usd, total], "porting_usd": [0.0, 10.0],
-                          "launch_delay_usd": 0.0, "rework_usd": 0.0, "total_low_usd": [chosen_usd, low], "total_high_usd": [chosen_usd, high]})  # fmt: skip
+                          "launch_delay_usd": 0.0, "until_ported_usd": 0.0, "rework_usd": 0.0, "total_low_usd": [chosen_usd, low], "total_high_usd": [chosen_usd, high]})  # fmt: skip
     cells = pd.DataFrame(
         {
             **keys,

@@ -38,7 +38,7 @@ def scored(ws, road, found=None):
     """The matrix of a changed workspace on the road's inventory."""
     benchmark = road.benchmark if found is None else found
     bought = buy_cells(open_market(ws, road.inventory, benchmark), benchmark.capacity)
-    return matrix.score_matrix(ws, road.inventory, benchmark, horizon_costs(ws, road.inventory.forecast, bought))
+    return matrix.score_matrix(ws, road.inventory, benchmark, horizon_costs(ws, road.inventory, bought))
 
 
 @pytest.fixture

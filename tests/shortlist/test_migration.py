@@ -81,7 +81,7 @@ def test_moves_are_priced_against_the_best_measured_general_platform(sample_shor
     running = ["compute_usd", "sla_miss_usd", "rework_usd"]
     for row in table.itertuples(index=False):
         old, new = (costs.loc[(row.use_case_id, chip)] for chip in (row.from_accelerator_id, row.accelerator_id))
-        once = ["porting_usd", "launch_delay_usd"]
+        once = ["porting_usd", "launch_delay_usd", "until_ported_usd"]
         assert row.one_off_usd == pytest.approx(new[once].sum() - old[once].sum())
         level = level_factors(sample_short.ws).sum()
         saved = (old[running].sum() - new[running].sum()) / level

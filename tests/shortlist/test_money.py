@@ -35,11 +35,15 @@ def costs(ws, *rows, demand=None, today=H100, prices=()):
 
 
 def of_market(mine, rows):
-    return horizon_costs(mine.ws, mine.inventory.forecast, buy_cells(mine, rows))
+    return horizon_costs(mine.ws, mine.inventory, buy_cells(mine, rows))
 
 
 def one(ws, demand=None, **changes):
     return costs(ws, changes, demand=demand).iloc[0]
+
+
+#: Chat that is to come.
+TO_COME = inventory(per_hour=PER_HOUR, runs=False)
 
 
 def test_compute_is_what_the_plan_would_pay(mini_ws):
@@ -63,11 +67,29 @@ def test_failed_units_cost_the_share_of_value_that_is_lost(mini_ws):
     assert one(mini_ws, failure_rate=np.nan)["sla_miss_usd"] == 0.0
 
 
-def test_a_move_to_another_class_costs_porting_and_delay(mini_ws):
-    row = one(mini_ws, **TPU_CELL)
-    assert (row["launch_delay_usd"], row["porting_usd"]) == (2 * 40_000, 5 * 16_000)
-    inside = one(mini_ws)
+def test_a_move_to_another_class_costs_porting_and_a_launch_delay(mini_ws):
+    row = one(mini_ws, demand=TO_COME, **TPU_CELL)
+    assert (row["launch_delay_usd"], row["until_ported_usd"], row["porting_usd"]) == (2 * 40_000, 0.0, 5 * 16_000)
+    inside = one(mini_ws, demand=TO_COME)
     assert (inside["launch_delay_usd"], inside["porting_usd"]) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(("usd", "delay", "months"), [(1.0, 2.0, 2), (1.0, 2.5, 3), (1.0, 0.0, 1), (5.0, 2.0, 2), (2.0, 2.0, 2), (1.0, 99.0, 36)])  # fmt: skip
+def test_what_runs_stays_on_its_platform_until_the_port_ends(changed, usd, delay, months):
+    """At level demand the first months of 36, at their present value, cost the H100's USD 2 and not the TPU's; nothing is delayed."""
+    ws = changed(plan={"launch_delay_months": {"tpu": delay}})
+    table = costs(ws, {}, TPU_CELL, prices={TPU: usd}).set_index("accelerator_id")
+    early = level_factors(ws)[:months].sum() / level_factors(ws).sum()
+    more = table.at[H100, "compute_usd"] - table.at[TPU, "compute_usd"]
+    assert table.at[TPU, "until_ported_usd"] == pytest.approx(more * early)
+    assert np.sign(round(more, 3)) == np.sign(2.0 - usd) and (table["launch_delay_usd"] == 0).all()
+    assert table.at[H100, "until_ported_usd"] == 0.0
+    assert table.at[TPU, "total_usd"] == pytest.approx(table.loc[TPU, PARTS].sum())
+
+
+def test_what_todays_platform_would_cost_until_then_counts_only_where_it_has_a_price(mini_ws):
+    """Alone in the table the TPU has nothing to be compared with."""
+    assert one(mini_ws, **TPU_CELL)["until_ported_usd"] == 0.0
 
 
 @pytest.mark.parametrize(
@@ -80,7 +102,7 @@ def test_a_port_that_ends_before_the_launch_delays_nothing(mini_ws, launch, late
     months = cases["launch_month"].astype(object).mask(cases["use_case_id"] == "chat", launch)
     launches = months.astype("str").where(months.notna())
     ws = replace(mini_ws, tables={**mini_ws.tables, "use_cases": cases.assign(launch_month=launches)})
-    row = one(ws, **TPU_CELL)
+    row = one(ws, demand=TO_COME, **TPU_CELL)
     assert (row["launch_delay_usd"], row["porting_usd"]) == (late * 40_000, 5 * 16_000)
     assert row["total_usd"] == pytest.approx(row[PARTS].sum())
 
@@ -92,9 +114,14 @@ def test_a_port_that_ends_before_the_launch_delays_nothing(mini_ws, launch, late
 def test_a_port_under_way_is_charged_no_more_and_delays_by_what_is_left(changed, to, begun, months, paid):
     """Two months of work, begun at the end of a month up to October 2026; what begins later, or goes elsewhere, is still to be paid."""
     port = PortUnderWay(use_case_id="chat", platform_class=to, begun=begun)
-    row = one(changed(plan={"ports_under_way": [port]}), **TPU_CELL)
+    ws = changed(plan={"ports_under_way": [port]})
+    row = one(ws, demand=TO_COME, **TPU_CELL)
     assert (row["launch_delay_usd"], row["porting_usd"]) == (months * 40_000, 0.0 if paid else 5 * 16_000)
     assert row["total_usd"] == pytest.approx(row[PARTS].sum())
+    runs = costs(ws, {}, TPU_CELL, prices={TPU: 1.0}).set_index("accelerator_id")
+    early = level_factors(ws)[:months].sum() / level_factors(ws).sum()
+    more = runs.at[H100, "compute_usd"] - runs.at[TPU, "compute_usd"]
+    assert runs.at[TPU, "until_ported_usd"] == pytest.approx(more * early) and runs.at[TPU, "launch_delay_usd"] == 0
 
 
 def test_the_class_of_today_is_that_of_the_baseline(changed):
@@ -105,8 +132,9 @@ def test_the_class_of_today_is_that_of_the_baseline(changed):
 
 
 def test_a_class_without_an_entry_costs_nothing_to_move_to(changed):
-    row = one(changed(plan={"porting_person_months": {}, "launch_delay_months": {}}), **TPU_CELL)
-    assert (row["launch_delay_usd"], row["porting_usd"]) == (0.0, 0.0)
+    ws = changed(plan={"porting_person_months": {}, "launch_delay_months": {}})
+    for row in (one(ws, **TPU_CELL), one(ws, demand=TO_COME, **TPU_CELL)):
+        assert (row["launch_delay_usd"], row["until_ported_usd"], row["porting_usd"]) == (0.0, 0.0, 0.0)
 
 
 def test_penalties_can_change_which_platform_is_cheapest(mini_ws):
