@@ -68,6 +68,8 @@ TOLD_BY = {
     "task": "model", "params_b": "model", "active_params_b": "model", "catalogue_model": "model", "accelerator_class": "accelerator",
     "catalogue_accelerator_id": "accelerator",
 }  # fmt: skip
+#: What was measured how; anything else is another way.
+SCENARIOS = frozenset({"offline", "server", "interactive", "singlestream", "concurrency", "training"})
 #: Source of own runs: sized like reviewed rounds, at the best layout inside their limits.
 OWN_RUNS = "own runs"
 LANGUAGE_TASKS = frozenset({"llm", "llm-reasoning", "llm-code", "vlm"})
@@ -357,7 +359,12 @@ def _note_conditions(d: pd.DataFrame, active: pd.Series) -> None:
     note(d, batched & (d["regime"] == "llm_tables") & (d["metric"] == "tokens_per_s"), "the batch that yields most")
     note(d, batched & (d["regime"] == "other") & (d["metric"] == "samples_per_s"), "batch 1")
     note(d, table & llm & ~batched & d["tp"].isna() & (d["accelerators"] > 1), "one copy over all accelerators")
-    note(d, llm & (d["date"] == ""), f"the middle of {EPOCH_YEAR:.0f}")
+    year = _years(d["date"])
+    named = "the middle of " + spelt(year.fillna(EPOCH_YEAR))
+    wide = named + (" for " + spelt(d["date"])).where(~d["date"].str.fullmatch(r"\d{4}|"), "")
+    note(d, llm & ~d["date"].str.match(r"\d{4}-\d{2}"), wide)
+    said = (" for " + spelt(d["scenario"])).where(d["scenario"] != "", "")
+    note(d, ~d["scenario"].isin(SCENARIOS), "a scenario that was not measured" + said)
 
 
 def _hardware(d: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:

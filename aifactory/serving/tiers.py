@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.serving.intervals import COVERAGE, ENOUGH, Scores, conformal_quantile
-from aifactory.serving.measurements import PER_SYSTEM, to_value, with_assumed
+from aifactory.serving.measurements import EPOCH_YEAR, PER_SYSTEM, spelt, to_value, with_assumed
 from aifactory.serving.physics import upper_bound
 from aifactory.serving.ratio import RatioModel, fit_ratio, prior_deviations
 from aifactory.serving.tier_scores import (
@@ -174,7 +174,10 @@ class Predictor:
         out.loc[rows.index, "speed"] = speed
         out.loc[rows.index, "low"], out.loc[rows.index, "high"] = speed - half, speed + half
         out.loc[rows.index, "tier"] = np.where(anchored, ANCHORED, STEP_MODEL)
-        out.loc[rows.index, "reason"] = "evidence: " + kind.map(EVIDENCE)
+        far = rows["year"] != model.year_of(rows)
+        dated = "; dated beyond what was measured: as of " + spelt((EPOCH_YEAR + model.year_of(rows)).round(1))
+        trend = model.deviations.get("year", 0.0) > 0
+        out.loc[rows.index, "reason"] = "evidence: " + kind.map(EVIDENCE) + dated.where(far & trend, "")
 
     def _by_step_model_alone(self, out: pd.DataFrame, rows: pd.DataFrame) -> None:
         """Nothing of this kind was measured: the step model with its own error, for language models only."""

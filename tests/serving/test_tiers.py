@@ -312,6 +312,35 @@ def test_what_a_row_leaves_open_is_said_where_it_moves_the_answer(tmp_path):
     assert said.iloc[3] == "nothing of this kind was measured: run the benchmark pack", "a refusal assumes nothing"
 
 
+def test_scenarios_and_dates_that_cannot_be_read_are_said(tmp_path):
+    path = tmp_path / "m.csv"
+    head = "id,source,date,accelerator,accel_count,task,model,params_b,precision,scenario,input_tokens,output_tokens,batch_or_concurrency,tp,metric,value\n"
+    rest = "nvidia-h100-sxm,8,llm,m,70,fp8,{},1024,128,64,8,tokens_per_s,900\n"
+    said = {
+        ("2025-06-30", "Offline"): "", ("2025-06", "server"): "", ("30/06/2025", "offline"): "the middle of 2025 for '30/06/2025'",
+        ("2024", "offline"): "the middle of 2024", ("", "offline"): "the middle of 2025",
+        ("2025-06", "batch"): "a scenario that was not measured for 'batch'", ("2025-06", ""): "a scenario that was not measured",
+    }  # fmt: skip
+    lines = (f"{n},lab,{date},{rest.format(scenario)}" for n, (date, scenario) in enumerate(said))
+    path.write_text(head + "".join(lines))
+    assert with_features(read_measurements(path))["assumed"].tolist() == list(said.values())
+
+
+def test_the_trend_over_dates_is_followed_a_year_beyond_what_was_measured_and_no_further():
+    """A date of 1990 was answered 325 times too fast, one of 2030 at half the speed, both without a word."""
+    rows = bundled_rows()
+    tables = rows[rows["regime"] == "llm_tables"]
+    known, asked = train(tables), tables[tables["model"] == "llama3.1-8b"].head(12).assign(concurrency=37.0, id="new")
+    last = float(tables["year"].max())
+    one, ten = (known.predict(asked.assign(year=last + years)) for years in (1.0, 10.0))
+    assert one["tier"].eq(ANCHORED).all()
+    pd.testing.assert_frame_equal(one.drop(columns="reason"), ten.drop(columns="reason"))
+    assert not one["reason"].str.contains("dated").any()
+    assert ten["reason"].str.contains(f"dated beyond what was measured: as of {2026 + last:.1f}", regex=False).all()
+    first = known.predict(asked.assign(year=-35.0))["predicted"].astype(float)
+    assert (first / one["predicted"].astype(float)).between(0.2, 5).all()
+
+
 def test_an_interval_that_says_nothing_is_a_refusal():
     ends = {"predicted": [10.0, 10.0, np.nan], "low80": [0.1001, 0.0999, np.nan], "high80": [1000.0, 1000.0, np.nan]}
     answer = pd.DataFrame(ends | {"tier": [ANCHORED, ANCHORED, REFUSED], "reason": ["evidence: a", "evidence: b", "c"]})
