@@ -28,6 +28,8 @@ KV_HEADS = 8.0
 SAME_SHAPES = (("deepseek-v3", "deepseek-v3"), ("deepseek-r1", "deepseek-v3"))
 #: What distilled models that name a family alone were made from.
 TAUGHT = {"llama": "llama-3.1", "qwen": "qwen2.5"}
+#: Engines by other spellings, letters and figures alone.
+ENGINES = {"tensorrtllm": "trtllm", "trt": "trtllm"}
 _WORDS = r"-(instruct|thinking|chat|base|it|hf)$"
 
 
@@ -39,6 +41,17 @@ def system_identifiers(systems: pd.Series) -> pd.Series:
     """
     found = {name: _system(name.strip().lower().replace("_", "-").replace(" ", "-")) for name in systems.unique()}
     return systems.map(found)
+
+
+def engine_identifiers(engines: pd.Series) -> pd.Series:
+    """Engines in small letters, other spellings of TensorRT-LLM as `trtllm`.
+
+    >>> list(engine_identifiers(pd.Series(["vLLM", "TensorRT-LLM", "SGLang", "own engine", ""])))
+    ['vllm', 'trtllm', 'sglang', 'own engine', '']
+    """
+    small = engines.str.lower()
+    bare = small.str.replace(r"[^a-z0-9]", "", regex=True).replace(ENGINES)
+    return bare.where(bare.isin(["vllm", "trtllm", "sglang"]), small)
 
 
 def _system(name: str) -> str:

@@ -16,8 +16,8 @@ from aifactory.serving.deployment_crowd import seat_wait_ms, with_crowd
 from aifactory.serving.deployment_doubts import with_doubts, with_late
 from aifactory.serving.deployment_gap import GapModel
 from aifactory.serving.deployment_layout import NODE, concurrency_of, with_layout
-from aifactory.serving.deployment_model import DENSE_SHARE, deployment_constants, with_prior
-from aifactory.serving.deployment_names import model_shapes, system_identifiers
+from aifactory.serving.deployment_model import DENSE_SHARE, STEPS, deployment_constants, with_prior
+from aifactory.serving.deployment_names import engine_identifiers, model_shapes, system_identifiers
 from aifactory.serving.deployment_recipes import with_recipes
 from aifactory.serving.deployment_unstated import DEGREES, LOADS, WORKERS, pooled, with_conditions
 from aifactory.serving.intervals import covered
@@ -83,6 +83,7 @@ def read_deployments(path: Path, faults: dict[int, str] | None = None) -> pd.Dat
     d = pd.DataFrame(index=raw.index)
     for name in ("system", "model_path", *TEXTS):
         d[name] = raw[name].fillna("").str.strip() if name in raw else ""
+    d["backend"] = engine_identifiers(d["backend"])
     d["said_precision"] = d["precision"].where(d["precision"] != "", d["gemm_quant_mode"])
     for name in ("isl", "osl", *LAYOUT, *STAGES, "silicon_ttft_ms", "silicon_tpot_ms"):
         d[name] = numbers(raw, name, path, faults)
@@ -128,6 +129,9 @@ def _features(d: pd.DataFrame) -> pd.DataFrame:
     d = with_layout(d)
     unread = ~d["mode"].str.lower().str.match(r"$|agg|dis")
     note(d, unread, d["split"] + " serving for " + spelt(d["mode"]))
+    fitted = {name.removeprefix(STEPS) for name in deployment_constants()}
+    said = (" for " + spelt(d["backend"])).where(d["backend"] != "", "")
+    note(d, ~d["backend"].isin(fitted), "the middle of known engines" + said)
     staged = d[list(STAGES)].max(axis=1)
     note(d, staged > 1, "1 pipeline stage for " + spelt(staged))
     undated = pd.to_datetime(d["measured_on"], errors="coerce", format="ISO8601").isna()

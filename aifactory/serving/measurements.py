@@ -360,9 +360,9 @@ def _note_conditions(d: pd.DataFrame, active: pd.Series) -> None:
     note(d, batched & (d["regime"] == "other") & (d["metric"] == "samples_per_s"), "batch 1")
     note(d, table & llm & ~batched & d["tp"].isna() & (d["accelerators"] > 1), "one copy over all accelerators")
     year = _years(d["date"])
-    named = "the middle of " + spelt(year.fillna(EPOCH_YEAR))
-    wide = named + (" for " + spelt(d["date"])).where(~d["date"].str.fullmatch(r"\d{4}|"), "")
-    note(d, llm & ~d["date"].str.match(r"\d{4}-\d{2}"), wide)
+    unread = " for " + spelt(d["date"])
+    middle = "the middle of " + spelt(year.fillna(EPOCH_YEAR)) + unread.where(d["date"] != "", "")
+    note(d, llm & ~d["date"].str.match(r"\d{4}(-\d{2}|$)"), middle)
     said = (" for " + spelt(d["scenario"])).where(d["scenario"] != "", "")
     note(d, ~d["scenario"].isin(SCENARIOS), "a scenario that was not measured" + said)
 

@@ -208,3 +208,23 @@ def test_what_a_deployment_leaves_open_is_said(tmp_path):
         "precision bf16, 1 request at a time, aggregated serving for 'served', 1 pipeline stage for 2, measured on 2026-01-01, "
         "1 accelerators a worker",
     ]
+
+
+def test_engines_are_known_by_any_spelling_and_others_are_said(tmp_path):
+    path = tmp_path / "d.csv"
+    rows = [f"{n},{engine},1,m-7b,h100_sxm,fp8,agg,1024,1024,4,8,,,2026-01-31\n" for n, engine in enumerate(
+        ("vllm", "VLLM", "TensorRT-LLM", "trtllm", "triton", "")
+    )]  # fmt: skip
+    path.write_text(HEAD.replace("\n", ",measured_on\n") + "".join(rows))
+    found = read_deployments(path)
+    assert found["backend"].tolist() == ["vllm", "vllm", "trtllm", "trtllm", "triton", ""]
+    prior = found["prior_ttft"].round(9).tolist()
+    assert prior[0] == prior[1] < prior[2] == prior[3], "the one that shows its first token late is known by its name"
+    assert found["assumed"].tolist() == [
+        "",
+        "",
+        "",
+        "",
+        "the middle of known engines for 'triton'",
+        "the middle of known engines",
+    ]

@@ -318,7 +318,7 @@ def test_scenarios_and_dates_that_cannot_be_read_are_said(tmp_path):
     rest = "nvidia-h100-sxm,8,llm,m,70,fp8,{},1024,128,64,8,tokens_per_s,900\n"
     said = {
         ("2025-06-30", "Offline"): "", ("2025-06", "server"): "", ("30/06/2025", "offline"): "the middle of 2025 for '30/06/2025'",
-        ("2024", "offline"): "the middle of 2024", ("", "offline"): "the middle of 2025",
+        ("2024", "offline"): "", ("", "offline"): "the middle of 2025",
         ("2025-06", "batch"): "a scenario that was not measured for 'batch'", ("2025-06", ""): "a scenario that was not measured",
     }  # fmt: skip
     lines = (f"{n},lab,{date},{rest.format(scenario)}" for n, (date, scenario) in enumerate(said))
