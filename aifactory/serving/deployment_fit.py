@@ -32,6 +32,7 @@ from aifactory.serving.deployment_gap import (
     setup_of,
 )
 from aifactory.serving.deployment_model import deployment_constants, with_prior
+from aifactory.serving.deployment_recipes import ALONE
 from aifactory.serving.deployments import TARGETS, read_deployments
 from aifactory.serving.fitting import SHARES, coordinate_descent
 from aifactory.serving.ratio import block_out, covariance, groups_of
@@ -63,12 +64,13 @@ def fit_closed_forms(d: pd.DataFrame, start: dict[str, float] | None = None, ste
 
     Least squares of log errors under a soft absolute loss (`SCALE`), levels of setups taken out, which the gap model
     learns; `LEVEL` of the weight on errors with levels, and a pull of `RIDGE` towards the start, of the time to first token
-    towards `START`, which no measurement was asked for.
+    towards `START`, which no measurement was asked for. What is read as served with speculated tokens says nothing of steps.
     """
     found = dict(start or deployment_constants() | START)
     for target in TARGETS:
         names = [name for name in found if name.startswith("ttft") == (target == "ttft")]
-        found |= _fit_constants(d, target, found, names, steps)
+        rows = d[d["layout"] != ALONE] if target == "tpot" else d
+        found |= _fit_constants(rows, target, found, names, steps)
     return found
 
 

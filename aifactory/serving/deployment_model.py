@@ -14,6 +14,11 @@ that a stated prefill pool has not let in yet (n = w out t / p at most), or
 beyond the seats of decode engines, take no part in a step; their wait is added to the prediction (`deployment_crowd.py`). An engine that does both spends more on each sequence than
 one that only decodes. Weights touched by n sequences of a mixture: 1 - (1 - share)^n.
 
+Where tokens are speculated (deployments that tables with workers leave out, `deployment_recipes.ALONE`) a step checks
+`CHECKED` tokens of each sequence, of which `ACCEPTED` are kept: experts, products and sums for as many, the KV cache
+read once. One layer that proposes one token, kept 85 to 90 times of 100: DeepSeek-V3 report (arXiv 2412.19437), section
+5.4.3; nothing of it is fitted to deployments.
+
 First token: the prompt's own time p, in which g accelerators of a worker add up their parts twice a layer (all-reduces
 of 16 bits by ring: 8 (g - 1) / g bytes for each layer, width and token) at one speed: prompts of 1,024 and 8,192 tokens
 of Llama 70B under 4 requests tell 17 us x (g - 1) / g a token on B200 and 18 us on H100, with half its links; plus
@@ -35,12 +40,15 @@ import pandas as pd
 
 from aifactory.inputs.resources import data_dir
 from aifactory.serving.deployment_layout import AGGREGATED
+from aifactory.serving.deployment_recipes import ALONE
 
 DENSE_SHARE = 0.95
 #: Memory for weights and KV cache, what engines reserve by default: the rest is for graphs and activations.
 MEMORY_SHARE, KV_NARROW_HELD = 0.9, 0.75
 SLOW_LINK_GB_PER_S, SLOW_START = 200.0, 2.5
 BUSY_MAX, SOFTNESS = 0.95, 0.25
+#: Tokens of a sequence that a step with speculation checks, and those that are kept.
+CHECKED, ACCEPTED = 2.0, 1.8
 #: What the constants of the steps of each engine begin with.
 STEPS = "ttft_steps_"
 #: Shares of the peak that a prefill pool with many prompts reaches, mixtures and dense models; rounds of Little's law.
@@ -60,6 +68,8 @@ def with_prior(d: pd.DataFrame, c: dict[str, float]) -> pd.DataFrame:
     v["mixture"] = (d["sparse"] == "mixture").to_numpy()
     v["together"] = (d["split"] == AGGREGATED).to_numpy()
     v["first_steps"] = _first_steps(d, c)
+    alone = (d["layout"] == ALONE).to_numpy()
+    v["checked"], v["accepted"] = np.where(alone, CHECKED, 1.0), np.where(alone, ACCEPTED, 1.0)
     waiting = np.maximum(v["concurrency"] / v["workers"], 1.0)
     seats = _seats(v)
     tpot_s = _step_s(v, _let_in(v, np.minimum(waiting / v["crowd"], seats), c), c)
@@ -112,26 +122,28 @@ def _operations(v: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def _step_s(v: dict[str, np.ndarray], held: np.ndarray, c: dict[str, float]) -> np.ndarray:
-    mixture, gpus, layers = v["mixture"], v["gpus"], v["layers"]
+    """Seconds of a step over the tokens of a sequence that it yields."""
+    mixture, gpus, layers, checked = v["mixture"], v["gpus"], v["layers"], held * v["checked"]
     share = np.minimum(v["active_b"] / v["params_b"], 1.0)
-    tokens = np.maximum(held * c["expert_spread"], 1.0)
+    tokens = np.maximum(checked * c["expert_spread"], 1.0)
     touched = np.where(mixture, 1 - (1 - share) ** tokens, 1.0)
     narrow = np.where(v["weight_bytes"] < 2, c["kv_narrow"], 1.0)
     kv = held * (v["isl"] + v["osl"] / 2) * v["kv_gb"] * narrow / v["kv_shards"]
     memory = (v["params_b"] * v["weight_bytes"] * touched / gpus + kv) / (v["bandwidth"] * c["bandwidth"])
     wide = np.where(mixture, c["moe_compute"], 1.0)
     work = 2e-3 * v["active_b"] * wide / gpus / v["peak"]
-    prompts = np.where(v["together"], held * v["isl"] / v["osl"], 0.0)
+    prompts = np.where(v["together"], v["accepted"] * held * v["isl"] / v["osl"], 0.0)
     scores = c["attention"] * 2e-12 * v["isl"] * layers * v["width"] / gpus / v["peak_16bit"]
     mixed = prompts * gpus ** c["prompt_split"] * (work + scores) / c["prefill"]
     far = gpus > v["node"]
     link = c["link"] * np.where(far, np.minimum(v["link"], c["far_link"]), v["link"])
     start = np.where(far, c["far_us"], c["allreduce_us"]) * np.where(v["link"] > SLOW_LINK_GB_PER_S, 1.0, SLOW_START)
-    moved = (held + prompts) * v["width"] * 2e-9 / link / v["ranks"]
+    moved = (checked + prompts) * v["width"] * 2e-9 / link / v["ranks"]
     links = np.where(gpus > 1, 2 * layers * (1e-6 * start + 2 * moved), 0.0)
     each_layer = 1e-6 * layers * c["layer_us"] * np.where(mixture, c["moe_layer"], 1.0)
     each_sequence = 1e-6 * held / v["ranks"] * np.where(v["together"], c["sequence_us"], c["sequence_apart_us"])
-    return memory + held * work / c["compute"] + links + mixed + each_layer + each_sequence + 1e-3 * c["step_ms"]
+    step = memory + checked * work / c["compute"] + links + mixed + each_layer + each_sequence + 1e-3 * c["step_ms"]
+    return step / v["accepted"]
 
 
 def _first_token_s(

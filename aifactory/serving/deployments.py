@@ -16,9 +16,9 @@ from aifactory.serving.deployment_crowd import seat_wait_ms, with_crowd
 from aifactory.serving.deployment_doubts import with_doubts, with_late
 from aifactory.serving.deployment_gap import GapModel
 from aifactory.serving.deployment_layout import NODE, concurrency_of, with_layout
-from aifactory.serving.deployment_model import DENSE_SHARE, STEPS, deployment_constants, with_prior
+from aifactory.serving.deployment_model import ACCEPTED, DENSE_SHARE, STEPS, deployment_constants, with_prior
 from aifactory.serving.deployment_names import engine_identifiers, model_shapes, system_identifiers
-from aifactory.serving.deployment_recipes import with_recipes
+from aifactory.serving.deployment_recipes import ALONE, with_recipes
 from aifactory.serving.deployment_unstated import DEGREES, LOADS, WORKERS, pooled, with_conditions
 from aifactory.serving.intervals import covered
 from aifactory.serving.measurements import note, numbers, read_table, refuse_beyond, refuse_rows, spelt, with_assumed
@@ -283,7 +283,11 @@ def _finish(answer: pd.DataFrame, rows: pd.DataFrame, tier: np.ndarray) -> pd.Da
         "peak or bandwidth of the system is not known: benchmark first",
     )
     answer["tier"], answer["reason"] = np.select([refused, tier == ""], [REFUSED, STEP_MODEL], tier), reason
-    said = with_doubts(with_assumed(answer["reason"], rows["assumed"]), rows)
+    assumed = rows[["assumed"]].copy()
+    note(
+        assumed, rows["layout"] == ALONE, f"tokens speculated, {ACCEPTED:g} kept a step, as no list with workers has it"
+    )
+    said = with_doubts(with_assumed(answer["reason"], assumed["assumed"]), rows)
     answer["reason"] = answer["reason"].mask(~refused, said)
     order = [
         "config_id",

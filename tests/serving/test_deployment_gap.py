@@ -6,6 +6,7 @@ import pytest
 
 from aifactory.serving.deployment_fit import fit_closed_forms, fit_parts, usable_deployments
 from aifactory.serving.deployment_gap import PARTS, GapModel, deviations
+from aifactory.serving.deployment_recipes import ALONE
 from aifactory.serving.deployments import read_deployments
 from aifactory.serving.ratio import covariance
 from tests.serving.test_deployments import table
@@ -136,6 +137,14 @@ def test_fits_recover_a_constant_and_reduce_the_error(rows):
     assert all(value > 0 for value in found.values())
     sizes = fit_parts(d, "tpot", sweeps=1)
     assert set(sizes) == set(deviations("tpot"))
+
+
+def test_what_is_served_with_speculated_tokens_moves_no_constant_of_a_step(rows):
+    d = rows.assign(silicon_tpot_ms=np.exp(rows["prior_tpot"]) * 1.2, silicon_ttft_ms=np.exp(rows["prior_ttft"]))
+    odd = d.assign(layout=ALONE, silicon_tpot_ms=d["silicon_tpot_ms"] / np.linspace(1, 4, len(d)), version="other")
+    alone, both = (fit_closed_forms(part, steps=2) for part in (d, pd.concat([d, odd], ignore_index=True)))
+    names = [name for name in alone if not name.startswith("ttft")]
+    assert [both[name] for name in names] == [alone[name] for name in names]
 
 
 def test_rows_without_measurement_train_nothing(tmp_path):

@@ -50,6 +50,19 @@ def test_workers_of_another_size_or_another_kind_of_table_tell_nothing():
     assert with_recipes(alone)["workers"].tolist() == [2.7]
 
 
+def test_tokens_taken_as_speculated_are_said(tmp_path):
+    """Of 60 requests a list with workers knows, of 64 it does not: those are read as served with speculated tokens."""
+    line = "7,trtllm,1.0,deepseek-ai/DeepSeek-R1,gb200,fp4,disagg,1024,1024,4,{},8,1,{},{},,\n"
+    known, asked = tmp_path / "k.csv", tmp_path / "a.csv"
+    known.write_text(HEAD + line.format(2, 5, 60).replace(",,\n", ",300,10\n"))
+    asked.write_text(HEAD + line.format("", "", 60) + line.format("", "", 64))
+    rows, training = read_deployments(asked), read_deployments(known)
+    twin, alone = predict_deployments(rows, training).itertuples(index=False)
+    assert "tokens speculated" not in twin.reason
+    assert "tokens speculated, 1.8 kept a step" in alone.reason
+    assert alone.predicted_tpot_ms < 0.9 * twin.predicted_tpot_ms
+
+
 def test_a_worker_that_was_not_described_takes_the_size_of_its_twin():
     found = with_recipes(deployments({"gpus": 32.0, "ranks": 32.0}, UNKNOWN | {"read": "unfit of unknown workers"}))
     assert found.loc[1, ["gpus", "ranks", "layout"]].tolist() == [32, 32, TWIN]
