@@ -326,6 +326,9 @@ def _conditions(d: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
     d["layers_chained"] = d["family"].str.contains("llamacpp")
     neuron = d["family"].str.contains("neuron")
     d.loc[neuron | d["layers_chained"] | d["family"].str.startswith("ml-energy"), "tp"] = np.nan
+    over = d["tp"] > d["accel_count"]
+    note(d, over, "one copy over all accelerators for a split over " + spelt(d["tp"]))
+    d["tp"] = d["tp"].mask(over, d["accel_count"])
     month = pd.to_numeric(d["date"].str.extract(r"^\d{4}-(\d{2})", expand=False), errors="coerce").fillna(6.5)
     year = _years(d["date"])
     d["year"] = (year + (month - 0.5) / 12).fillna(EPOCH_YEAR + 0.5) - EPOCH_YEAR

@@ -326,17 +326,28 @@ def test_scenarios_and_dates_that_cannot_be_read_are_said(tmp_path):
     assert with_features(read_measurements(path))["assumed"].tolist() == list(said.values())
 
 
+def test_a_split_over_more_accelerators_than_there_are_is_one_over_all_and_said(tmp_path):
+    path = tmp_path / "m.csv"
+    head = "id,source,date,accelerator,accel_count,task,model,params_b,precision,scenario,input_tokens,output_tokens,batch_or_concurrency,tp,metric,value\n"
+    line = "lab,2025-06-30,nvidia-h100-sxm,8,llm,m,70,fp8,offline,1024,128,64,{},tokens_per_s,900\n"
+    path.write_text(head + "".join(f"{tp},{line.format(tp)}" for tp in (4, 8, 16)))
+    rows = with_features(read_measurements(path)).set_index("id")
+    assert rows["assumed"].tolist() == ["", "", "one copy over all accelerators for a split over 16"]
+    assert rows.loc["16", ["prior", "tp", "batch"]].tolist() == rows.loc["8", ["prior", "tp", "batch"]].tolist()
+    assert rows.loc["4", "prior"] != rows.loc["8", "prior"]
+
+
 def test_the_trend_over_dates_is_followed_a_year_beyond_what_was_measured_and_no_further():
     """A date of 1990 was answered 325 times too fast, one of 2030 at half the speed, both without a word."""
     rows = bundled_rows()
     tables = rows[rows["regime"] == "llm_tables"]
     known, asked = train(tables), tables[tables["model"] == "llama3.1-8b"].head(12).assign(concurrency=37.0, id="new")
     last = float(tables["year"].max())
-    one, ten = (known.predict(asked.assign(year=last + years)) for years in (1.0, 10.0))
+    one, ten = (known.predict(asked.assign(year=last + years)) for years in (1.1, 10.0))
     assert one["tier"].eq(ANCHORED).all()
     pd.testing.assert_frame_equal(one.drop(columns="reason"), ten.drop(columns="reason"))
     assert not one["reason"].str.contains("dated").any()
-    assert ten["reason"].str.contains(f"dated beyond what was measured: as of {2026 + last:.1f}", regex=False).all()
+    assert ten["reason"].str.contains(f"dated beyond what was measured: as of {2026.1 + last:.1f}", regex=False).all()
     first = known.predict(asked.assign(year=-35.0))["predicted"].astype(float)
     assert (first / one["predicted"].astype(float)).between(0.2, 5).all()
 
