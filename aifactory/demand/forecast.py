@@ -9,6 +9,7 @@ import pandas as pd
 
 from aifactory.demand.chain_factors import adoption_basis, factors
 from aifactory.demand.growth import damped_factors, planned_growth, scenario_growth
+from aifactory.demand.month_trend import TOLD
 from aifactory.demand.profile import SHORT_TREND, kept_share
 from aifactory.demand.scenario_cuts import LEVELS, Cuts, cut_paths, groups_of_paths
 from aifactory.demand.scenario_inputs import PATHS, DemandBasis, read_workloads, settings_of
@@ -180,8 +181,9 @@ def _growth_source(
     lumps = (
         f" about the mean of {row['growth_months']} months, as jobs come in lumps" if row.get("lumpy", False) else ""
     )
-    step = row.get("growth_step", 0.0)
-    set_apart = f" about a lasting step of the level ({percent(step)} likely)" if step > 0 else short
+    chances = {"a lasting step of the level": row.get("growth_step", 0.0), "a season of the year": row.get("growth_season", 0.0)}  # fmt: skip
+    apart = [f"{what} ({percent(chance)} likely)" for what, chance in chances.items() if chance >= TOLD]
+    set_apart = f" about {' and '.join(apart)}" if apart else short
     return f"{100 * growth:+.1f} % a month at the start{lumps}: trend of {row['growth_months']} months{set_apart}, adjusted for the scenario"
 
 

@@ -199,7 +199,8 @@ class Trend:
     months: int
     log_sd: float  # standard error of log(1 + growth); NaN unknown
     scatter: float  # deviation of the logarithm of a month about the trend
-    step: float = 0.0  # chance of a lasting step of the level that is set apart (`aifactory.demand.level_step`)
+    step: float = 0.0  # chance of a lasting step of the level that is set apart (`aifactory.demand.month_trend`)
+    season: float = 0.0  # chance that months repeat by the year, which is set apart
 
 
 def monthly_trend(

@@ -9,9 +9,9 @@ import pandas as pd
 
 from aifactory.demand.events import launch_factor
 from aifactory.demand.lengths import length_correlation
-from aifactory.demand.level_step import trend_about_a_step
 from aifactory.demand.lost_days import lost_days
 from aifactory.demand.lumps import lumps_of
+from aifactory.demand.month_trend import TOLD, trend_of_months
 from aifactory.demand.profile import (
     MIN_UNITS,
     hours_of_month,
@@ -25,7 +25,7 @@ from aifactory.inputs.aggregate.cube import probed_second
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.basis import seasons
 from aifactory.serving.platforms import platforms_with
-from aifactory.units import HOURS_PER_DAY, MINUTES_PER_HOUR, SECONDS_PER_HOUR, few
+from aifactory.units import HOURS_PER_DAY, MINUTES_PER_HOUR, SECONDS_PER_HOUR, few, percent
 
 COUNTS = ["requests", "errors", "retries", "input_tokens", "cached_input_tokens", "output_tokens"]
 PAIR = ["use_case_id", "region"]
@@ -40,7 +40,7 @@ NO_SEASON = np.ones(12)
 EMPTY_PROFILE = {
     **dict.fromkeys([*PAIR, "workload_class", "service_unit"], "str"),
     **dict.fromkeys(["units_month", "units_per_hour_avg", "units_per_hour_peak", "peak_to_average", "failure_rate", "failed_work_share",
-                     "growth_per_month", "growth_log_sd", "growth_step", "month_scatter", "level_per_hour", "observed_hours", "observed_share", "autocorrelation_24h",
+                     "growth_per_month", "growth_log_sd", "growth_step", "growth_season", "month_scatter", "level_per_hour", "observed_hours", "observed_share", "autocorrelation_24h",
                      "weekly_chance", "dispersion_second", "dispersion_minute", "dispersion_hour", "requests_per_s_peak", "length_correlation"], "float64"),
     **dict.fromkeys(["peak_window_minutes", "window_minutes", "outage_hours", "growth_months"], "int64"),
     **dict.fromkeys(["daily_season", "weekly_season", "lumpy"], "bool"),
@@ -182,7 +182,7 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
         lumps = lumps_of(levels, trend.growth) if use_case in training else None
         if lumps is None:
             season = yearly.get(str(use_case), NO_SEASON)[months.month - 1]
-            trend = trend_about_a_step(levels / season, prior, centre=centre)
+            trend = trend_of_months(levels / season, prior, centre=centre)
         if group.empty and lumps is None:
             continue
         rows.append(
@@ -198,6 +198,7 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
                 "growth_months": trend.months if lumps is None else lumps.months,
                 "growth_log_sd": trend.log_sd,
                 "growth_step": trend.step,
+                "growth_season": trend.season,
                 "month_scatter": trend.scatter if lumps is None else lumps.log_sd,
                 "level_per_hour": found.units_per_hour_avg if lumps is None else lumps.level / HOURS_PER_DAY,
                 "lumpy": lumps is not None,
@@ -359,13 +360,18 @@ def untested_seasons(profile: pd.DataFrame, monthly: pd.DataFrame, period: str) 
     found = []
     if months < YEARS_FOR_A_YEAR * 12:
         text = f"A yearly season cannot be tested: {months} month{'s' if months > 1 else ''} of history; {YEARS_FOR_A_YEAR * 12} are needed to tell it from chance."
-        found.append(text)
+        found.append(f"{text} The growth of demand allows for one, from 13 months on by those that lie a year apart.")
+        likely = profile[profile["growth_season"] >= TOLD] if "growth_season" in profile else profile.iloc[:0]
+        if len(likely):
+            places = few([f"{row.use_case_id} in {row.region} ({percent(row.growth_season)} likely)" for row in likely.itertuples()], 5)  # fmt: skip
+            found.append(
+                f"Months seem to repeat by the year for {places}: the forecast holds no such season, it takes the level of {period} for that of the year."
+            )
     for name, season in (("daily", "autocorrelation_24h"), ("weekly", "weekly_chance")):
         blind = profile[profile[season].isna() & (profile["units_month"] > 0)]
         if len(blind):
-            places = ", ".join(f"{row.use_case_id} in {row.region}" for row in blind.head(5).itertuples())
-            more = f" and {len(blind) - 5} more" if len(blind) > 5 else ""
+            places = few([f"{row.use_case_id} in {row.region}" for row in blind.itertuples()], 5)
             found.append(
-                f"A {name} season cannot be tested for {places}{more}: too few cycles, too long windows, or no variation."
+                f"A {name} season cannot be tested for {places}: too few cycles, too long windows, or no variation."
             )
     return found

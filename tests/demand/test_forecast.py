@@ -410,8 +410,13 @@ def test_stated_p10_and_p90_are_the_doubt_of_a_stated_growth_but_drift_remains(m
 
 def test_a_step_set_apart_from_growth_is_told(inventory, mini_ws):
     profile = inventory.demand_profile.assign(growth_per_month=0.002, growth_months=9, growth_log_sd=0.01)
-    for step, word in ((0.9, "trend of 9 months about a lasting step of the level (90 % likely)"), (0.0, "9 months, adjusted")):  # fmt: skip
-        basis = DemandBasis(profile.assign(growth_step=step), mini_ws.table("use_cases"))
+    for step, season, word in (
+        (0.9, 0.2, "trend of 9 months about a lasting step of the level (90 % likely), adjusted"),
+        (0.3, 0.7, "trend of 9 months about a season of the year (70 % likely), adjusted"),
+        (0.9, 0.7, "about a lasting step of the level (90 % likely) and a season of the year (70 % likely)"),
+        (0.5, 0.5, "9 months, adjusted"),
+    ):
+        basis = DemandBasis(profile.assign(growth_step=step, growth_season=season), mini_ws.table("use_cases"))
         frame = simulate_demand(basis, mini_ws.plan, "2026-10", 10).frame
         assert word in frame["growth_source"].iloc[0]
 

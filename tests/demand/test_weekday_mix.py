@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aifactory.demand.level_step import trend_about_a_step
+from aifactory.demand.month_trend import trend_of_months
 from aifactory.demand.profile import monthly_trend
 from aifactory.demand.weekday_mix import average_days, weekday_factors
 
@@ -72,7 +72,7 @@ def levels_of(first, end, growth, random=None):
 def test_months_of_an_office_that_does_not_grow_have_no_trend():
     plain, weighed, centre = levels_of("2026-03-21", "2026-09-01", 0.0)
     assert abs(monthly_trend(plain).growth) > 0.0025
-    assert trend_about_a_step(weighed, centre=centre).growth == pytest.approx(0.0, abs=1e-9)
+    assert trend_of_months(weighed, centre=centre).growth == pytest.approx(0.0, abs=1e-9)
 
 
 def test_true_growth_is_the_slope_at_the_middle_of_what_was_seen():
@@ -90,6 +90,6 @@ def test_growth_that_is_not_there_is_half_as_large_on_average():
         raw, mixed, centre = levels_of(first, first + pd.offsets.MonthBegin(5), 0.0, random)
         seen = np.diff(np.append(centre, centre[-1] + 1)) > 0.6  # less than a week is no month of a trend
         seen[1:] = True
-        plain.append(trend_about_a_step(np.where(seen, raw, np.nan)).growth)
-        weighed.append(trend_about_a_step(np.where(seen, mixed, np.nan), centre=centre).growth)
+        plain.append(trend_of_months(np.where(seen, raw, np.nan)).growth)
+        weighed.append(trend_of_months(np.where(seen, mixed, np.nan), centre=centre).growth)
     assert np.nanstd(weighed) < 0.6 * np.nanstd(plain)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from aifactory.demand.events import unstated_peaks
+from aifactory.demand.month_trend import trend_of_months
 from aifactory.inputs.plan import Launch
 from aifactory.inputs.workspace import load_workspace
 from aifactory.inventory import build_inventory, demand
@@ -372,9 +373,7 @@ def test_growth_from_days_that_grow_is_that_of_the_days(mini_ws):
     units = 1e4 * rest * 1.05 ** (np.arange(len(windows)) / (365.25 / 12))
     growth, months = growth_of(with_table(ws, "demand_windows", windows.assign(service_units=units)))
     centre = np.array([5.0, 25.0, 55.5, 86.5, 117.0, 147.5]) / (365.25 / 12)  # May 22-31, June ... October
-    doubt = 4 * 0.15**2 / (6 - 2 + 4) / np.square(centre - centre.mean()).sum()
-    kept = 0.03**2 / (0.03**2 + doubt)
-    assert (growth, months) == (pytest.approx(np.expm1(np.log(1.05) * kept), abs=1e-4), 6)
+    assert (growth, months) == (pytest.approx(trend_of_months(1.05**centre, centre=centre).growth, abs=1e-4), 6)
 
 
 def test_a_month_with_less_than_a_week_is_no_month_of_a_trend(sample_ws):
@@ -400,7 +399,16 @@ def test_measured_growth_of_the_sample_has_the_sign_it_was_made_with(sample_ws):
 def test_a_year_needs_three_years(profile, mini_ws, windows):
     monthly = demand.demand_by_month(mini_ws, windows)
     texts = demand.untested_seasons(profile.reset_index(), monthly, "2026-10")
-    assert texts[0] == "A yearly season cannot be tested: 2 months of history; 36 are needed to tell it from chance."
+    assert texts[0] == (
+        "A yearly season cannot be tested: 2 months of history; 36 are needed to tell it from chance. "
+        "The growth of demand allows for one, from 13 months on by those that lie a year apart."
+    )
+    likely = demand.untested_seasons(profile.reset_index().assign(growth_season=[0.93, *[0.5] * (len(profile) - 1)]), monthly, "2026-10")  # fmt: skip
+    name, region = profile.index[0]
+    assert (
+        f"Months seem to repeat by the year for {name} in {region} (93 % likely): the forecast holds no such season"
+        in likely[1]
+    )
     # images run at one level: no variation, so neither season can be seen
     assert any("daily season cannot be tested for images in eu" in text for text in texts)
     long = pd.DataFrame({"month": pd.period_range("2023-11", "2026-10", freq="M").astype("str"), "units": 1.0})
