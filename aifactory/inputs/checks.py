@@ -25,6 +25,13 @@ from aifactory.inputs.plan import Plan
 from aifactory.inputs.plan_checks import unknown_names
 from aifactory.inputs.price_checks import doubted_prices, prices_dated_ahead
 from aifactory.inputs.region_checks import misspelt_providers, undescribed_regions, unserved_prices
+from aifactory.inputs.run_checks import (
+    one_approved_plan,
+    orders_within_pools,
+    price_matches_option,
+    runs_of_one_kind,
+    same_provider_region,
+)
 from aifactory.inputs.unit_checks import life_in_order, limits_in_ms, runs_in_ms, runs_in_units
 from aifactory.units import few
 
@@ -295,15 +302,6 @@ def spot_below_on_demand(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     yield from rows_found(spot, bad, "prices", "spot_below_on_demand", "warned", "usd_per_accelerator_hour", rule)
 
 
-def price_matches_option(tables: Tables, _plan: Plan) -> Iterator[Finding]:
-    """A purchase has a price per accelerator, everything else one per hour."""
-    frame = tables["prices"]
-    purchase = frame["purchase_option"] == "purchase"
-    bad = (purchase & frame["usd_per_accelerator"].isna()) | (~purchase & frame["usd_per_accelerator_hour"].isna())
-    rule = "a purchase needs usd_per_accelerator, every other option usd_per_accelerator_hour"
-    yield from rows_found(frame, bad, "prices", "price_matches_option", "failed", "purchase_option", rule)
-
-
 def term_matches_option(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     """A reserved year has twelve months, three years 36; any other commitment at least one, and hours have no term."""
     frame = tables["prices"]
@@ -435,4 +433,8 @@ CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "demand_what_ifs": ("demand_what_ifs", check_what_ifs),
     "decision_log": ("decisions", decision_log),
     "order_book": ("commitments", order_book),
+    "orders_within_pools": ("commitments", orders_within_pools),
+    "runs_of_one_kind": ("benchmarks", runs_of_one_kind),
+    "one_approved_plan": ("approved_plan", one_approved_plan),
+    "same_provider_region": ("billing", same_provider_region),
 }

@@ -305,7 +305,12 @@ class Plan(_Strict):
         for name in (name for pair in self.region_latency for name in pair.between):
             if name not in regions:
                 yield f"region_latency: {name!r} is no region of this plan.{nearest(name, set(regions))}"
-        for field, named, rule in (("hidden_costs", centres, "stands"), ("regions", regions, "is described")):
+        ways = [" and ".join(sorted(pair.between)) for pair in self.region_latency]
+        for pair in self.region_latency:
+            if pair.between[0] == pair.between[1]:
+                yield f"region_latency: {pair.between[0]!r} stands with itself; name two regions"
+        about = (("hidden_costs", centres, "stands"), ("regions", regions, "is described"), ("candidates", self.candidates, "stands"), ("region_latency", ways, "is stated"))  # fmt: skip
+        for field, named, rule in about:
             if len(named) != len(set(named)):
                 yield f"{field}: {next(name for name in named if named.count(name) > 1)!r} {rule} twice"
         ports = [(item.use_case_id, item.platform_class) for item in self.ports_under_way]
@@ -435,6 +440,8 @@ def _explain(file: str, item: dict) -> str:
     if item["type"] == "extra_forbidden":
         return f"{place}: {with_nearest('no such name here', str(item['loc'][-1]), names_at(Plan, item['loc']))}"
     rule = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "string_type" and isinstance(item.get("input"), dt.date):
+        rule = "is a date: write a month as YYYY-MM, or text in quotes"
     ratio = item["loc"][:1] == ("reserve",) or item.get("ctx", {}).get("le") == 1
     rule += share_hint(item.get("input")) if ratio else ""
     return f"{place}:{shown} {rule}"

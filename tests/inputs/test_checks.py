@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import yaml
 
 from aifactory.errors import InputError
 from aifactory.inputs.checks import CHECKS, check_tables
@@ -56,6 +57,21 @@ def first(file, **values):
     return edit
 
 
+def every_row(file, number=None, **values):
+    """Fill cells of all rows of a file of the workspace, or of one."""
+
+    def edit(folder: Path):
+        path = folder / file
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        for column, value in values.items():
+            if column not in table:
+                table[column] = ""
+            table.loc[table.index if number is None else number, column] = str(value)
+        table.to_csv(path, index=False)
+
+    return edit
+
+
 def add(file, text):
     """Append rows to a file of the workspace."""
 
@@ -65,6 +81,25 @@ def add(file, text):
         path.write_text(before + text, encoding="utf-8")
 
     return edit
+
+
+APPROVED = (
+    "plan_period,month,use_case_id,region,accelerator_id,units,accelerator_hours,compute_usd,cost_usd\n"
+    "{0},2026-10,chat,us,nvidia-h100-sxm,1,1,1,1\n"
+)
+PURCHASE = (
+    "price_id,provider,sku,accelerator_id,region,purchase_option,term_months,upfront_fraction,usd_per_accelerator_hour,"
+    "usd_per_accelerator,source,as_of,confidence\nown,Dealer,s,nvidia-l4,*,purchase,0,1,2,2700,test,2026-10-01,measured\n"
+)
+
+
+def one_provider_region(folder: Path):
+    """Both regions of the plan name the provider region of the bill."""
+    every_row("billing.csv", RegionId="us-east-1")(folder)
+    plan = yaml.safe_load((folder / "plan.yaml").read_text(encoding="utf-8"))
+    for region in plan["regions"]:
+        region["provider_regions"] = {"AWS": "us-east-1"}
+    (folder / "plan.yaml").write_text(yaml.safe_dump(plan), encoding="utf-8")
 
 
 FIRST_WINDOW = "2026-09-01T00:00:00Z,60,chat,us,100,2,2,98,50000,10000,10000"
@@ -307,6 +342,29 @@ BROKEN = {
         ),
         "use_cases, row 2, column 'sites': value '0'",
     ),
+    "a run on two use cases": (
+        "runs_of_one_kind",
+        every_row("benchmarks.csv", 1, use_case_id="images"),
+        "benchmarks, row 3, column 'use_case_id': value 'images': differs from the other load points of this benchmark_id",
+    ),
+    "a copy of a model on more than was under test": (
+        "runs_of_one_kind",
+        every_row("benchmarks.csv", replica_accelerators=64),
+        "benchmarks, row 2, column 'replica_accelerators': value '64': is more than the accelerators under test",
+    ),
+    "two approved plans": (
+        "one_approved_plan",
+        add(
+            "approved_plan.csv",
+            APPROVED.format("2026-08") + APPROVED.format("2026-07").split("\n")[1].replace("2026-10", "2026-11") + "\n",
+        ),
+        "approved_plan, row 3, column 'plan_period': value '2026-07': is another plan than the first row's",
+    ),
+    "a purchase with a price an hour": (
+        "price_matches_option",
+        add("prices.csv", PURCHASE),
+        "prices, row 2, column 'usd_per_accelerator_hour': value '2.0': a purchase has no price an hour",
+    ),
     "an entry that is logged twice": (
         "decision_log",
         add("decisions.csv", LOG_HEAD + 2 * "2026-10-05,change,bill,Corrected.,head,,done,,\n"),
@@ -314,6 +372,16 @@ BROKEN = {
     ),
 }
 SUSPECT = {
+    "a provider region of two regions": (
+        "same_provider_region",
+        one_provider_region,
+        "billing, column 'provider_regions': value 'us-east-1': (plan.yaml) stands under us and eu: charges there count in none",
+    ),
+    "orders of more than the pools hold": (
+        "orders_within_pools",
+        add("commitments.csv", BOOK_HEAD + "o1,,us,nvidia-h100-sxm,purchase,800,2026-01,2026-02,,,0,test,2026-10-31\n"),
+        "commitments, row 2, column 'accelerators': value '800': running orders hold 800 of it in us, its pools ",
+    ),
     "an open decision that is never due": (
         "decision_log",
         add("decisions.csv", LOG_HEAD + "2026-10-05,decision,eu h100,Wait.,head,,open,,\n"),
@@ -524,7 +592,7 @@ def test_windows_fit_into_hours(mini):
 def test_a_sound_workspace_passes_every_check(mini_ws):
     assert set(mini_ws.checks["status"]) == {"passed"}
     without_table = {"ttft_within_e2e", "latency_in_ms", "candidates_have_gaps", "demand_chain", "demand_what_ifs"}
-    without_table |= {"decision_log", "order_book"}
+    without_table |= {"decision_log", "order_book", "orders_within_pools", "one_approved_plan"}
     assert set(mini_ws.checks["check"]) == set(CHECKS) - without_table
 
 

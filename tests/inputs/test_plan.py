@@ -156,6 +156,21 @@ def test_the_sample_plan_loads(sample_dir):
             "restrictions: [{rule: export, platform_classes: [asic], reason: r, source: s, as_of: 2026-01-15}]",
             "restrictions: platform_classes: 'asic' is no platform class.",
         ),
+        (
+            "launches: []",
+            "launches: [{use_case_id: chat, month: 2026-12-24, demand_multiplier: 2, milestone: m}]",
+            "launches.0.month: value '2026-12-24': is a date: write a month as YYYY-MM, or text in quotes",
+        ),
+        (
+            "region_latency: []",
+            "region_latency: [{between: [us-east, us-east], round_trip_ms: 5, source: s, as_of: 2026-01-15}]",
+            "region_latency: 'us-east' stands with itself; name two regions",
+        ),
+        (
+            "candidates:",
+            "candidates:\n  - nvidia-h100-sxm\n  - nvidia-h100-sxm",
+            "candidates: 'nvidia-h100-sxm' stands twice",
+        ),
         ("low: 0.03, high: 0.2,", "low: 0.03, high: 1.0,", "'spot_interruption_share' must stay below 1"),
         ("as_of: 2026-09-30", "as_of: someday", "assumptions.wacc.as_of: value 'someday'"),
         ("owner_role: chief financial officer, source", "source", "assumptions.wacc.owner_role: Field required"),
@@ -413,3 +428,10 @@ def test_devices_take_as_many_people_as_accelerators_where_nobody_says(tmp_path)
 
 def test_classes_of_the_plan_are_those_of_the_accelerators_table():
     assert get_args(PlatformClass) == load_contract("accelerators").field("platform_class").enum
+
+
+def test_a_way_between_two_regions_is_stated_once(mini_ws):
+    way = {"source": "s", "as_of": "2026-01-15"}
+    ways = [{**way, "between": ["us", "eu"], "round_trip_ms": 5}, {**way, "between": ["eu", "us"], "round_trip_ms": 9}]
+    with pytest.raises(ValueError, match="region_latency: 'eu and us' is stated twice"):
+        Plan.model_validate({**mini_ws.plan.model_dump(), "region_latency": ways})
