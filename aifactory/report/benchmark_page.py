@@ -97,10 +97,12 @@ def once(runs: pd.DataFrame) -> pd.DataFrame:
 
     They stand once a region, under the name of the use case and of the run with `.region` behind each.
     """
-    region = "." + runs["use_case_id"].str.rpartition(".")[2]
-    ends = [name.endswith(end) for name, end in zip(runs["benchmark_id"], region, strict=True)]
-    name = [name.removesuffix(end) for name, end in zip(runs["benchmark_id"], region, strict=True)]
-    plain = runs["use_case_id"].str.rpartition(".")[0].where(ends, runs["use_case_id"])
+    pairs = [
+        (run, case, "." + case.rpartition(".")[2])
+        for run, case in zip(runs["benchmark_id"], runs["use_case_id"], strict=True)
+    ]
+    name = [run.removesuffix(end) for run, _, end in pairs]
+    plain = [case.removesuffix(end) if run.endswith(end) else case for run, case, end in pairs]
     rank = runs["verdict"].map({"INVALID": 0, "UNVERIFIED": 1}).fillna(2)
     first = runs.assign(name=name, plain=plain, rank=rank).sort_values("rank", kind="stable")
     return runs.loc[first.drop_duplicates(["name", "plain"]).index.sort_values()]

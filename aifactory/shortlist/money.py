@@ -104,6 +104,8 @@ def until_ported_usd(ws: Workspace, expected: pd.DataFrame, table: pd.DataFrame)
     expected : forecast of the expected scenario.
     table : cells with compute_usd and porting_usd.
     """
+    if expected.empty:
+        return pd.Series(0.0, index=table.index)
     pairs = table[["use_case_id", "platform_class"]].itertuples(index=False, name=None)
     months = [
         ws.plan.months_to_port(*pair, ws.period) if usd > 0 or begun >= 0 else 0

@@ -87,6 +87,7 @@ def test_a_run_of_a_use_case_that_is_planned_by_region_counts_once(mini_ws, benc
     rows = [("chat.east", "r1.east", "VALID"), ("chat.west", "r1.west", "INVALID"), ("other", "r1", "VALID")]
     runs = pd.concat([row.assign(use_case_id=a, benchmark_id=b, verdict=c) for a, b, c in rows], ignore_index=True)
     assert once(runs)["verdict"].tolist() == ["INVALID", "VALID"]
+    assert once(runs.iloc[:0]).empty
     told = replace(bench, validity=runs)
     assert finding(told).startswith("1 run of 2 counts")
     said = validity_section(mini_ws, told).text
