@@ -77,7 +77,7 @@ QUOTES = (
 DECISIONS = (
     ("2026-05-04", "change", "procurement-agent", "Launched for all buyers in the United States.", "head of procurement", "", "done"),
     ("2026-07-20", "decision", "buy plan", "Plan of July approved by the investment board.", "chief information officer", "", "done"),
-    ("2026-08-05", "decision", "orders of July", "Servers for A100 and L40S are held until the shortlist of October; hours are rented meanwhile. Edge devices are ordered.", "chief financial officer", "", "done"),
+    ("2026-08-05", "decision", "orders of July", "Servers for A100 and L4 are held until the shortlist of October; hours are rented meanwhile. Edge devices are ordered.", "chief financial officer", "", "done"),
     ("2026-08-19", "incident", "support-chat", "Six hours without service in eu-west after a failed cluster upgrade.", "head of platform", "", "done"),
     ("2026-09-02", "change", "faq-bot", "Traffic moves to support chat; retired by April 2027.", "head of customer service", "", "done"),
     ("2026-09-08", "decision", "eu-west nvidia-jetson-agx-orin", "Order of the growth band placed after the refresh of August.", "head of platform", "", "done"),

@@ -117,7 +117,7 @@ def test_approved_plan_of_the_sample_is_what_approval_writes(tmp_path, sample):
     placed = written["order_id"].isin(book["order_id"])
     pd.testing.assert_frame_equal(written[placed].reset_index(drop=True), book, rtol=1e-6)
     # the decision log of 5 August holds servers back: the book has the edge devices alone
-    assert set(written.loc[~placed, "accelerator_id"]) == {"nvidia-a100-80-sxm", "nvidia-l40s"}
+    assert set(written.loc[~placed, "accelerator_id"]) == {"nvidia-a100-80-sxm", "nvidia-l4"}
     assert set(book.loc[book["plan_period"] == "2026-07", "accelerator_id"]) == {"nvidia-jetson-agx-orin"}
     for name in ("approved_plan.csv", "approved_bands.csv"):
         pd.testing.assert_frame_equal(pd.read_csv(path.with_name(name)), pd.read_csv(SAMPLE / name), rtol=1e-6)
