@@ -19,6 +19,7 @@ import pandas as pd
 
 from aifactory.demand.chain_reserve import ChainReserve
 from aifactory.demand.events import launch_factor
+from aifactory.demand.lumps import at_level
 from aifactory.demand.profile import hourly_series, since_as_fine
 from aifactory.demand.reserve import Reserve, plan_reserve
 from aifactory.demand.reserve_money import failure_factor, price_curve
@@ -105,7 +106,8 @@ def size_stream_reserves(
     end = pd.Timestamp(f"{ws.period}-01", tz="UTC") + pd.DateOffset(months=1)
     windows = inventory.windows[inventory.windows["window_start_utc"] < end]
     found = {}
-    for row in inventory.demand_profile[inventory.demand_profile["units_month"] > 0].itertuples(index=False):
+    profile = at_level(inventory.demand_profile)
+    for row in profile[profile["units_month"] > 0].itertuples(index=False):
         accelerator = chosen.get(row.use_case_id, "")
         if row.service_unit == "accelerator_hour" or not isinstance(accelerator, str) or not accelerator:
             continue

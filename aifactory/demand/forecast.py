@@ -9,6 +9,7 @@ import pandas as pd
 
 from aifactory.demand.chain_factors import adoption_basis, factors
 from aifactory.demand.growth import damped_factors, planned_growth, scenario_growth
+from aifactory.demand.lumps import at_level
 from aifactory.demand.month_trend import TOLD
 from aifactory.demand.profile import SHORT_TREND, kept_share
 from aifactory.demand.scenario_cuts import LEVELS, Cuts, cut_paths, groups_of_paths
@@ -125,8 +126,8 @@ def _frame(
     cuts: Cuts, workloads: list[Workload], regions: tuple[str, ...], months: list[str], basis: DemandBasis, plan: Plan
 ) -> pd.DataFrame:
     about = basis.use_cases.set_index("use_case_id")[["workload_class", "service_unit"]]
-    measured = basis.profile.set_index(["use_case_id", "region"])
-    peaks = _peaks(basis.profile)
+    profile = at_level(basis.profile)
+    measured, peaks = profile.set_index(["use_case_id", "region"]), _peaks(profile)
     parts = []
     for w, item in enumerate(workloads):
         kind = about.loc[item.name]

@@ -73,17 +73,22 @@ def given_up(units: np.ndarray) -> bool:
 
 
 def at_level(profile: pd.DataFrame) -> pd.DataFrame:
-    """A profile with the average an hour that plans start from: of lumpy work that of its months, else the month's.
+    """A profile with the average an hour that plans start from: of lumpy work that of its months, else that of a week of the month.
 
-    >>> at_level(pd.DataFrame({"units_per_hour_avg": [0.0, 3.0], "level_per_hour": [2.0, 3.0], "lumpy": [True, False]}))[
-    ...     "units_per_hour_avg"].tolist()
-    [2.0, 3.0]
+    A month that holds more working days than a week does in the mean says more than its service will ask for: its average
+    is divided by what its days usually carry over those of a week (`level_per_hour`), and the peak stays where it is.
+
+    >>> month = {"units_per_hour_avg": [0.0, 3.0, 9.9], "level_per_hour": [2.0, 3.0, 10.0], "peak_to_average": [1.0, 2.0, 3.0]}
+    >>> at_level(pd.DataFrame(month | {"lumpy": [True, False, False]}))[["units_per_hour_avg", "peak_to_average"]].round(3).values.tolist()
+    [[2.0, 1.0], [3.0, 2.0], [10.0, 2.97]]
     """
     if "lumpy" not in profile:
         return profile.assign(lumpy=False)
-    lumpy = profile["lumpy"].astype(bool)
-    average = profile["units_per_hour_avg"].where(~lumpy, profile["level_per_hour"])
-    return profile.assign(units_per_hour_avg=average, lumpy=lumpy)
+    lumpy, month = profile["lumpy"].astype(bool), profile["units_per_hour_avg"]
+    level = profile["level_per_hour"].fillna(month)
+    lower = (month / level.where(level > 0)).fillna(1.0).mask(lumpy, 1.0)
+    peaks = {name: profile[name] * lower for name in ("peak_to_average",) if name in profile}
+    return profile.assign(units_per_hour_avg=level, lumpy=lumpy, **peaks)
 
 
 def lumpy_cases(profile: pd.DataFrame) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from aifactory.demand.profile import hourly_shape
+from aifactory.demand.profile import HOURS_PER_DAY, hourly_shape
 from aifactory.fleet.job_queues import queued_shapes
 from aifactory.inputs.workspace import Workspace
 
@@ -43,11 +43,45 @@ def stand_in_shapes(
 
 
 def period_shapes(ws: Workspace, profile: pd.DataFrame) -> Mapping[tuple[str, str], np.ndarray]:
-    """Hourly load of the period, mean 1, per use case and region; of training with a target of its wait as it was asked for."""
+    """Hourly load of the period, mean 1, per use case and region; of training with a target of its wait as it was asked for.
+
+    Of a month that holds other days of the week than a week does (`week_mix` of the profile), the quieter days carry more or
+    less, so that the mean is that of a week and the busy hours stay where they are.
+    """
     windows, period = ws.table("demand_windows"), ws.period
     start = pd.Timestamp(f"{period}-01", tz="UTC")
     inside = (windows["window_start_utc"] >= start) & (windows["window_start_utc"] < start + pd.DateOffset(months=1))
     recent = windows[inside]
     pairs = profile[["use_case_id", "region"]].itertuples(index=False)
-    served = {(use_case, region): hourly_shape(recent, use_case, region, period) for use_case, region in pairs}
+    mixes = profile["week_mix"].fillna(1.0) if "week_mix" in profile else pd.Series(1.0, index=profile.index)
+    served = {
+        (use_case, region): of_whole_weeks(hourly_shape(recent, use_case, region, period), mix)
+        for (use_case, region), mix in zip(pairs, mixes, strict=True)
+    }
     return served | queued_shapes(ws.table("jobs"), ws.table("use_cases"), period)
+
+
+def of_whole_weeks(shape: np.ndarray, week_mix: float) -> np.ndarray:
+    """Hours of a month over the mean of its weeks, mean 1, from those over the mean of the month; whole days are scaled.
+
+    Days above the mean of the month keep their load; those at or below it make up for the rest, in proportion. Where that asks
+    for less than nothing of them, or there are none, all hours keep their ratio.
+
+    Parameters
+    ----------
+    shape : (n,), mean 1, whole days.
+    week_mix : what the days of the month usually carry over those of a week.
+
+    A day of 2 and three of 2/3 (mean 1) in a month whose days carry 0.9: the busy day is at 1.8, the others share the rest.
+
+    >>> of_whole_weeks(np.repeat([2.0, 2 / 3, 2 / 3, 2 / 3], 24), 0.9)[::24].round(4).tolist()
+    [1.8, 0.7333, 0.7333, 0.7333]
+    """
+    if week_mix == 1.0 or len(shape) % HOURS_PER_DAY:
+        return shape
+    days = shape.reshape(-1, HOURS_PER_DAY)
+    quiet = days.mean(axis=1) <= days.mean()
+    busy, rest = week_mix * days[~quiet].sum(), week_mix * days[quiet].sum()
+    if quiet.all() or rest <= 0 or busy >= shape.size:
+        return shape
+    return (week_mix * days * np.where(quiet, (shape.size - busy) / rest, 1.0)[:, None]).reshape(shape.shape)

@@ -40,7 +40,7 @@ NO_SEASON = np.ones(12)
 EMPTY_PROFILE = {
     **dict.fromkeys([*PAIR, "workload_class", "service_unit"], "str"),
     **dict.fromkeys(["units_month", "units_per_hour_avg", "units_per_hour_peak", "peak_to_average", "failure_rate", "failed_work_share",
-                     "growth_per_month", "growth_log_sd", "growth_step", "growth_season", "month_scatter", "level_per_hour", "observed_hours", "observed_share", "autocorrelation_24h",
+                     "growth_per_month", "growth_log_sd", "growth_step", "growth_season", "month_scatter", "level_per_hour", "week_mix", "observed_hours", "observed_share", "autocorrelation_24h",
                      "weekly_chance", "dispersion_second", "dispersion_minute", "dispersion_hour", "requests_per_s_peak", "length_correlation"], "float64"),
     **dict.fromkeys(["peak_window_minutes", "window_minutes", "outage_hours", "growth_months"], "int64"),
     **dict.fromkeys(["daily_season", "weekly_season", "lumpy"], "bool"),
@@ -176,6 +176,7 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
             found = replace(found, observed_hours=float(len(hours)))
         days = by_day.get((use_case, region), NO_DAYS)
         factors = _factors(days)
+        mix = 1.0 if use_case in training else _week_mix(ws.period, first, last, factors)
         months, levels, centre = _daily_levels(whole, use_case, region, ws.period, first, last, factors)
         levels = levels / launch_factor(ws.plan, str(use_case), months)
         trend = monthly_trend(levels, prior, centre=centre)
@@ -200,7 +201,8 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
                 "growth_step": trend.step,
                 "growth_season": trend.season,
                 "month_scatter": trend.scatter if lumps is None else lumps.log_sd,
-                "level_per_hour": found.units_per_hour_avg if lumps is None else lumps.level / HOURS_PER_DAY,
+                "level_per_hour": found.units_per_hour_avg / mix if lumps is None else lumps.level / HOURS_PER_DAY,
+                "week_mix": mix,
                 "lumpy": lumps is not None,
             }
         )
@@ -273,6 +275,37 @@ def _daily_levels(
     days = np.where(known, average_days(start, end, factors), 1.0)
     units = mine.set_index("month")["units"].reindex(months.astype(str), fill_value=0.0).to_numpy()
     return months, np.where(known, units / days, np.nan), (start + end) / 2 / DAYS_PER_MONTH
+
+
+def _week_mix(month: str, first: pd.Timestamp, last: pd.Timestamp, factors: np.ndarray) -> float:
+    """What the days of a month between two moments usually carry, over as many days of whole weeks; 1 without a proven week."""
+    begins = pd.Timestamp(f"{month}-01", tz="UTC")
+    start, end = _days(pd.DatetimeIndex([max(begins, first), min(begins + pd.DateOffset(months=1), last)]))
+    found = float(average_days(np.array([start]), np.array([end]), factors)[0] / (end - start)) if end > start else 1.0
+    return found if found > 0 else 1.0
+
+
+def in_whole_weeks(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) -> pd.DataFrame:
+    """`demand_by_month` with the units that a month would hold if each day of the week came as often as the others.
+
+    A service that rests at weekends has up to 6 % more or less in a month than the mean of its weeks, without growth. Plans count
+    months of such weeks. Training stays as it is: its jobs come when they come.
+    """
+    cases = ws.table("use_cases")
+    serving = windows[
+        windows["use_case_id"].isin(cases.loc[cases["service_unit"] != "accelerator_hour", "use_case_id"])
+    ]
+    ends = serving["window_start_utc"] + pd.to_timedelta(serving["window_minutes"], unit="min")
+    spans = serving.assign(end=ends).groupby(PAIR).agg(first=("window_start_utc", "min"), last=("end", "max"))
+    by_day = _units_by_day(serving, ws.period)
+    factors = {pair: _factors(by_day.get(pair, NO_DAYS)) for pair in spans.index}
+    mix = [
+        _week_mix(row.month, *spans.loc[pair], factors[pair])
+        if (pair := (row.use_case_id, row.region)) in factors
+        else 1.0
+        for row in monthly.itertuples()
+    ]
+    return monthly.assign(units=monthly["units"] / np.array(mix, dtype=float))
 
 
 def _factors(days: pd.Series) -> np.ndarray:

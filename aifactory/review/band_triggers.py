@@ -41,7 +41,7 @@ def pool_loads(
     Parameters
     ----------
     approved : rows of the `approved_plan` contract, in standard months of 730 h.
-    monthly : measured units by month, use_case_id and region, in calendar months.
+    monthly : measured units by month, use_case_id and region, in calendar months of mean weeks (`inventory.demand.in_whole_weeks`).
     period : last month to look at.
     at : month of the plan whose pools count, `period` if not given: a use case that the plan moves to another
         accelerator counts for the pool in which it is then, in all months, so that a series has one meaning.

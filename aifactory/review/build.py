@@ -17,6 +17,7 @@ from aifactory.demand.lumps import lumpy_cases
 from aifactory.inputs.hosted import HOSTED
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.inventory.demand import in_whole_weeks
 from aifactory.inventory.retiring import retiring_sentence
 from aifactory.inventory.service import field_accelerators
 from aifactory.inventory.today import known_by_region
@@ -117,13 +118,14 @@ def build_review(
     stored = ws.table("approved_plan")
     held, whole = stored[stored["accelerator_id"] != HOSTED], calendar_plan(stored)
     approved = whole[whole["accelerator_id"] != HOSTED]  # own cost and value; `whole` has what stays hosted too
-    steps = _steps(ws, inventory, held)
+    weeks = in_whole_weeks(ws, inventory.windows, inventory.demand_monthly)
+    steps = _steps(ws, inventory, held, weeks)
     unit_cost = unit_cost_by_month(ws, inventory)
     late = _charges_missing(ws, inventory, before, now)
     rails = guardrails.check_guardrails(ws, inventory, _unit_cost_change(unit_cost, ws.period, last), late)
     triggers = guardrails.check_triggers(ws)
     earlier = earlier_forecast(ws, inventory)
-    accuracy = forecast_accuracy(ws, inventory, whole, earlier)
+    accuracy = forecast_accuracy(ws, inventory, whole, earlier, weeks)
     followed = approved if len(approved) else whole  # where all stays hosted, that is the plan
     to_date = roi_to_date(ws, inventory, followed)
     hardware, users = judge_hardware(ws, inventory), pool_teams(ws)
@@ -143,7 +145,7 @@ def build_review(
         forecast_accuracy=accuracy,
         unit_cost=unit_cost,
         unit_cost_bands=unit_cost_bands(unit_cost, ws.period),
-        forecast_scores=score_forecasts(ws, inventory, earlier, whole),
+        forecast_scores=score_forecasts(ws, inventory, earlier, whole, weeks),
         plan_use=use_against_plan(held, inventory.pools, inventory.demand_monthly, ws.period, known_by_region(ws)),
         hardware=hardware,
         platforms=judge_platforms(ws, hardware),
@@ -152,7 +154,7 @@ def build_review(
         price_watch=guardrails.watch_prices(ws),
         roi_to_date=to_date,
         payback=update_payback(approved, to_date, ws.table("commitments"), ws.period),
-        paths=follow_paths(followed, inventory.demand_monthly, ws.period, lumpy_cases(inventory.demand_profile)),
+        paths=follow_paths(followed, weeks, ws.period, lumpy_cases(inventory.demand_profile)),
         changes=_changes(ws, inventory, last, told),
         figures_changed=figures_changed(ws, inventory, earlier, approved, buy_plan, told_prices(told)),
         **_memory(ws, inventory, told),
@@ -167,11 +169,11 @@ def _not_charged(ws: Workspace, inventory: Inventory, left_out: pd.MultiIndex) -
     return uncharged_note(uncharged(ws, inventory.demand_monthly, [previous_month(ws.period), ws.period]), left_out)
 
 
-def _steps(ws: Workspace, inventory: Inventory, held: pd.DataFrame) -> pd.DataFrame:
-    """State of each step of the approved plan, its demand freed of known seasons and launches."""
+def _steps(ws: Workspace, inventory: Inventory, held: pd.DataFrame, weeks: pd.DataFrame) -> pd.DataFrame:
+    """State of each step of the approved plan, its demand (`in_whole_weeks`) freed of known seasons and launches."""
     usual = partial(usual_factor, ws.plan, inventory.demand_basis.seasons)
     bands, decisions = ws.table("approved_bands"), ws.table("decisions")
-    return band_triggers(held, bands, inventory.demand_monthly, ws.period, decisions, usual)
+    return band_triggers(held, bands, weeks, ws.period, decisions, usual)
 
 
 def _beside(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None, late: list[str]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def follow_paths(
 
     Parameters
     ----------
-    approved : the plan in calendar months; `monthly` : measured units by month, use_case_id and region.
+    approved : the plan in calendar months; `monthly` : measured units by month, use_case_id and region, as its weeks would have them.
     """
     if approved.empty or approved[[*UNITS.values()]].isna().any(axis=None):
         return pd.DataFrame(columns=COLUMNS)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from aifactory.benchmark import Benchmark
 from aifactory.benchmark.telemetry import OWN_EVIDENCE, TELEMETRY, latencies_shown
+from aifactory.demand.lumps import at_level
 from aifactory.fleet.allowed_wait import allowed_wait, headroom, is_movable, spread_round
 from aifactory.fleet.stand_in import period_shapes
 from aifactory.inputs.sites import sites_in
@@ -148,7 +149,7 @@ def nodes_needed(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> np
 
 def _highest_peaks(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
     """By use case: `region` with the highest peak and its `units_per_hour_peak`; work with hours to wait is spread over these, movable work over all."""
-    profile, cases = inventory.demand_profile, ws.table("use_cases")
+    profile, cases = at_level(inventory.demand_profile), ws.table("use_cases")
     hours = dict(zip(cases["use_case_id"], allowed_wait(cases), strict=True))
     late = profile[[hours.get(name, 1) > 1 for name in profile["use_case_id"]]]
     shapes = period_shapes(ws, late)
