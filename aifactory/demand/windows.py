@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from aifactory.demand.series import MONTH, is_separated_series, is_utf16, is_workbook, on_grid, series_rows, span
+from aifactory.demand.stamps import refuse
 from aifactory.errors import InputError
 from aifactory.inputs.importers.traces import detect_trace
-from aifactory.inputs.importers.traces.common import Found
+from aifactory.inputs.importers.traces.common import Found, trace_contract, typed_rows
 from aifactory.inputs.importers.traces.formats import refuse_part, sniff
 from aifactory.units import percent
 
@@ -19,6 +20,10 @@ MEASURES = ("requests", "tokens")
 MOST_WINDOWS = 2_000_000
 #: Least share of the steps that the commonest has, so that it is one.
 LEAST_REGULAR = 0.2
+#: Rates of a gateway over time, and which of its rows are all of its requests: the others are parts of them by container.
+GATEWAY = trace_contract("gentd26_gateway_rates", {"timestamp_anon": "number", "value": "number", "request_type": "string"})  # fmt: skip
+ALL_REQUESTS = "API Requests"
+SCALED = "rates are scaled by their publisher: shares and the reserve hold, capacity is on that scale"
 NO_TOKENS = "--measure tokens does not apply: {}"
 
 
@@ -42,7 +47,7 @@ def read_demand(path: Path, window: pd.Timedelta, measure: str = "requests", wor
 
     Requests and tokens are counted by arrival, from the first one on; the last window, seen in part,
     is left out. Jobs count the accelerators in use on average in each window. A series counts `y`, on the
-    terms of `aifactory.demand.series`. Windows shorter than those of the file are refused.
+    terms of `aifactory.demand.series`. Rates of a gateway count on whatever scale they are (`_of_rates`). Windows shorter than those of the file are refused.
 
     Parameters
     ----------
@@ -62,6 +67,8 @@ def read_demand(path: Path, window: pd.Timedelta, measure: str = "requests", wor
         return _of_series(path, window, measure, workload)
     if path.is_file() and (found_in := sniff(path))[0] == "columns":
         refuse_part(path.name, found_in[1], "series", ("ds", "y"))
+        if {field.name for field in GATEWAY.fields} <= set(found_in[1]):
+            return _of_rates(path, window, measure)
     fits = detect_trace(path)
     if fits.name.startswith("series"):
         return _of_series(path, window, measure, workload)
@@ -174,6 +181,33 @@ def _of_series(path: Path, window: pd.Timedelta, measure: str, workload: str) ->
     ratio = _whole_ratio(path, own, window)
     rows = found.rows[: len(found.rows) // ratio * ratio].reshape(-1, ratio).max(axis=1)
     return Demand(_added(found.values, ratio), window, "y", "series ds,y", (*told, *found.warnings), rows)
+
+
+def _of_rates(path: Path, window: pd.Timedelta, measure: str) -> Demand:
+    """Rates of a gateway: their mean in each window times its seconds. The scale is the publisher's, which no share depends on.
+
+    The last window, seen in part, is left out. Source: alibaba/clusterdata, cluster-trace-v2026-GenAI.
+    """
+    rows, told = typed_rows(path, GATEWAY)
+    for column in ("timestamp_anon", "value"):
+        numbers = rows[column].to_numpy(dtype=float, na_value=np.nan)
+        bad = pd.Series(~(np.isfinite(numbers) & (numbers >= 0)))
+        refuse(path.name, column, rows[column], bad, "must be a number, 0 or more")
+    rows = rows.assign(row=np.arange(len(rows)) + 2)[rows["request_type"] == ALL_REQUESTS]
+    if rows.empty:
+        raise InputError.at(path.name, f"holds no rows of all requests ({ALL_REQUESTS})", column="request_type")
+    second = rows["timestamp_anon"].to_numpy(dtype=float)
+    place = np.floor((second - second.min()) / window.total_seconds() + 1e-9)
+    if place.max() < 2 or place.max() > MOST_WINDOWS:
+        spans = span(pd.Timedelta(seconds=round(float(np.ptp(second)), 3)))
+        raise InputError.at(path.name, f"spans {spans}: take a --window with two to {MOST_WINDOWS:,} of them", value=span(window))  # fmt: skip
+    part = pd.DataFrame({"ds": pd.Timestamp(0) + place * window, "y": rows["value"].to_numpy(dtype=float), "row": rows["row"].to_numpy()})  # fmt: skip
+    part = part.groupby("ds", as_index=False).agg(y=("y", "mean"), row=("row", "max"))
+    found = on_grid(path.name, ALL_REQUESTS, part, window, max(int(pd.Timedelta(days=1) / window), 1))
+    notes = [SCALED, *(f"{text} ({count:,} rows)" for text, count in told), *found.warnings]
+    notes += [NO_TOKENS.format("the file has rates of requests")] if measure == "tokens" else []
+    values = found.values[:-1] * window.total_seconds()
+    return Demand(values, window, "requests, scaled", "GenTD26 gateway rates", tuple(notes))
 
 
 def _own_step(path: Path, stamps: pd.Series) -> pd.Timedelta:

@@ -143,7 +143,7 @@ def capacity_section(ws: Workspace, bench: Benchmark) -> Group:
     answer += (
         f" For {join_words(close)} the two fastest accelerators lie within each other's range: a difference is not proven."
         if close
-        else " In each the fastest accelerator is proven: ranges do not overlap."
+        else f" {_proven(own, cases)} the fastest accelerator is proven: ranges do not overlap."
         if own["use_case_id"].duplicated().any()
         else alone
     )
@@ -158,6 +158,18 @@ def capacity_section(ws: Workspace, bench: Benchmark) -> Group:
                description="Dots with ranges of capacity at SLO per use case and accelerator, relative to the fastest one.",
                caption="The range spans the repeats, at least the 6.5 % by which public runs of one chip differ.", source=RUNS, as_of=as_of_range(own["as_of"])),
     )  # fmt: skip
+
+
+def _proven(own: pd.DataFrame, cases: int) -> str:
+    """Of which of the measured use cases accelerators can be compared: those on two at least."""
+    compared = int((own["use_case_id"].value_counts() > 1).sum())
+    return (
+        "In each"
+        if compared == cases
+        else f"In each of the {compared} on two accelerators or more"
+        if compared > 1
+        else "In the one on two accelerators or more"
+    )
 
 
 def _not_proven(own: pd.DataFrame) -> list[str]:

@@ -50,8 +50,19 @@ def _steps_answer(ws: Workspace, review: Review) -> str:
         dated = by_date(fired)
         what = "The date has" if dated.all() else "Demand and the date have" if dated.any() else "Demand has"
         text = f"{what} released {plural(len(fired), 'step')} of the approved plan, {new} of them this month: {join_words([*named, *rest])}"
+        text += _below_again(fired[~dated])
     behind = f", {held} wait{'s' * (held == 1)} for demand that is behind plan" if held else ""
     return f"{text}; {near or 'none'} come{'s' * (near == 1)} near{behind}{_no_room(rows)}."
+
+
+def _below_again(fired: pd.DataFrame) -> str:
+    """Released steps whose load is no longer where it released them."""
+    back = fired[fired["value"] < fired["threshold"]]
+    if back.empty:
+        return ""
+    named = [f"{row.accelerators} {row.accelerator_id} in {row.region}" for row in back.head(NAMED).itertuples()]
+    more = [plural(len(back) - NAMED, "more step")] if len(back) > NAMED else []
+    return f"; demand has fallen below the trigger of {join_words([*named, *more])} again: wait with the order, or decide why not"
 
 
 def _no_room(rows: pd.DataFrame) -> str:

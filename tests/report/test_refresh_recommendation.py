@@ -237,3 +237,16 @@ def test_steps_whose_load_is_there_before_the_power_is_are_told_apart_from_those
         "Demand released no step of the approved plan that waits for a decision in October 2026; none come near; demand has reached "
         "2 steps for which the limits of the plan leave no room yet: 24 mi300x in home not before February 2027."
     )
+
+
+def test_a_released_step_whose_load_fell_again_is_told():
+    """Released by demand in August at 5, which stands at 4.8 now; the other is at its trigger still, the third was released by its date."""
+    rows = pd.DataFrame(
+        {"state": "fired", "accelerators": [2, 8, 1], "accelerator_id": ["orin", "h100", "l4"], "region": "eu", "band": "growth",
+         "fired_in": ["2026-08", "2026-08", "2026-10"], "starts_with": [None, None, "24 a100 end"], "order_month": "2026-10", "value": [4.8, 9.0, 1.0],
+         "threshold": [5.0, 9.0, 3.0]}
+    )  # fmt: skip
+    ws = SimpleNamespace(period="2026-10")
+    text = _steps_answer(ws, SimpleNamespace(band_triggers=rows))
+    assert "demand has fallen below the trigger of 2 orin in eu again: wait with the order, or decide why not" in text
+    assert "again" not in _steps_answer(ws, SimpleNamespace(band_triggers=rows.iloc[1:]))
