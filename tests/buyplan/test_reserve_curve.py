@@ -232,7 +232,7 @@ def test_a_stated_low_month_asks_for_no_reserve_of_the_usual_level(mini_ws, stag
     late = windows["window_start_utc"] >= pd.Timestamp("2026-10-01", tz="UTC")
     low = windows.assign(service_units=windows["service_units"] * np.where(late, 0.1, 1.0))
     profile = inventory.demand_profile[inventory.demand_profile["use_case_id"] == "chat"]
-    tenth = profile.assign(units_per_hour_avg=profile["units_per_hour_avg"] * 0.1)
+    tenth = profile.assign(**{name: profile[name] * 0.1 for name in ("units_per_hour_avg", "level_per_hour")})
 
     def sized(rows, measured, *months):
         launches = [
