@@ -26,6 +26,7 @@ from aifactory.inputs.plan_checks import unknown_names
 from aifactory.inputs.price_checks import doubted_prices, prices_dated_ahead
 from aifactory.inputs.region_checks import misspelt_providers, undescribed_regions, unserved_prices
 from aifactory.inputs.run_checks import (
+    bands_have_plan,
     one_approved_plan,
     orders_within_pools,
     price_matches_option,
@@ -436,5 +437,6 @@ CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "orders_within_pools": ("commitments", orders_within_pools),
     "runs_of_one_kind": ("benchmarks", runs_of_one_kind),
     "one_approved_plan": ("approved_plan", one_approved_plan),
+    "bands_have_plan": ("approved_bands", bands_have_plan),
     "same_provider_region": ("billing", same_provider_region),
 }

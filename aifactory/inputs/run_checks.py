@@ -33,6 +33,15 @@ def one_approved_plan(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     yield from rows_found(plan, other, "approved_plan", "one_approved_plan", "failed", "plan_period", rule)
 
 
+def bands_have_plan(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """Steps of capacity are of the approved plan: of another, the refresh would follow none and say nothing."""
+    steps, known = tables["approved_bands"], set(tables["approved_plan"]["plan_period"])
+    have = f"that table holds the plan of {min(known)}" if known else "that table is empty"
+    rule = f"has no rows in approved_plan, so that no refresh follows this step; {have}: store both as `aifactory approve` writes them"
+    other = ~steps["plan_period"].isin(known)
+    yield from rows_found(steps, other, "approved_bands", "bands_have_plan", "failed", "plan_period", rule)
+
+
 def orders_within_pools(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     """Running orders are no more than the pools of their region and accelerator hold in the last month of readings."""
     book, pools = tables["commitments"], tables["pools"]

@@ -62,6 +62,7 @@ __all__ = [
 ALL_CAUSES = [*CAUSES, OTHER]
 HALF_A_DOLLAR, HALF_A_CENT = 0.5, 0.005  # less is shown as nothing
 USE = "volume and utilisation"
+OWN_DAYS = "Planned units and value are those of the month's own working days, where demand has a proven week."
 WORDS = {OTHER: "charges that no use case explains", "utilization": "utilisation"}
 BILL, DEMAND, POOLS = "billing table", "demand_windows and jobs tables", "pools table"
 
@@ -206,6 +207,7 @@ def kpi_section(ws: Workspace, review: Review) -> Group:
             source=f"{BILL}; {DEMAND}; approved_plan table",
             as_of=ws.as_of,
             columns=columns,
+            note="" if review.plan_variance.empty else OWN_DAYS,
         ),
     ]
     if review.not_computed:
@@ -288,7 +290,7 @@ def _against_plan(ws: Workspace, review: Review, columns: dict[str, Col]) -> lis
     }
     note = (
         "A plan counts units, not tokens, so work per unit is part of utilisation; mix is other accelerators or regions than"
-        " planned, other what stands on one side only: the plan counts compute, the bill every charge."
+        f" planned, other what stands on one side only: the plan counts compute, the bill every charge. {OWN_DAYS}"
     )
     frame = _with_total(rows)
     return [table(frame, caption="Cost variance against the approved plan, by cause", source=f"{BILL}; {DEMAND}; approved_plan table", as_of=ws.as_of, columns=shown, note=note)]  # fmt: skip

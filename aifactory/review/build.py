@@ -32,7 +32,9 @@ from aifactory.review.memory import figures_held, months_restated, told_prices
 from aifactory.review.monthly import (
     calendar_plan,
     mean_utilization,
+    mix_of_days,
     month_factors,
+    on_its_days,
     plan_month,
     previous_month,
     realised_value,
@@ -45,7 +47,7 @@ from aifactory.review.recommendation import not_booked, recommend
 from aifactory.review.returns_to_date import roi_to_date, update_payback
 from aifactory.review.uncharged import uncharged, uncharged_note
 from aifactory.review.unit_cost import unit_cost_bands, unit_cost_by_month
-from aifactory.review.unread import charges_unread, hosted_unread, months_unread, partial_months, places_unread
+from aifactory.review.unread import charges_missing, months_unread, partial_months
 
 if TYPE_CHECKING:
     from aifactory.buyplan import BuyPlan
@@ -111,21 +113,22 @@ def build_review(
     refresh of the month before published (`memory.figures_held`); without it nobody can say which months changed.
     """
     last = previous_month(ws.period)
-    now, _ = month_factors(ws, inventory, ws.period)
-    before, _ = month_factors(ws, inventory, last)
+    now, before = (month_factors(ws, inventory, month)[0] for month in (ws.period, last))
     bill = _bills(inventory)
     variance, split, ranges, left_out = against_last_month(ws, inventory, before, now, bill)
     stored = ws.table("approved_plan")
-    held, whole = stored[stored["accelerator_id"] != HOSTED], calendar_plan(stored)
-    approved = whole[whole["accelerator_id"] != HOSTED]  # own cost and value; `whole` has what stays hosted too
     weeks = in_whole_weeks(ws, inventory.windows, inventory.demand_monthly)
+    mix = mix_of_days(inventory.demand_monthly, weeks)
+    held, of_weeks = stored[stored["accelerator_id"] != HOSTED], calendar_plan(stored)
+    whole = on_its_days(of_weeks, mix)
+    approved = whole[whole["accelerator_id"] != HOSTED]  # own cost and value; `whole` has what stays hosted too
     steps = _steps(ws, inventory, held, weeks)
     unit_cost = unit_cost_by_month(ws, inventory)
-    late = _charges_missing(ws, inventory, before, now)
+    late = charges_missing(ws, inventory, before, now)
     rails = guardrails.check_guardrails(ws, inventory, _unit_cost_change(unit_cost, ws.period, last), late)
     triggers = guardrails.check_triggers(ws)
-    earlier = earlier_forecast(ws, inventory)
-    accuracy = forecast_accuracy(ws, inventory, whole, earlier, weeks)
+    earlier = earlier_forecast(ws, inventory, mix)
+    accuracy = forecast_accuracy(ws, inventory, whole, earlier)
     followed = approved if len(approved) else whole  # where all stays hosted, that is the plan
     to_date = roi_to_date(ws, inventory, followed)
     hardware, users = judge_hardware(ws, inventory), pool_teams(ws)
@@ -145,7 +148,7 @@ def build_review(
         forecast_accuracy=accuracy,
         unit_cost=unit_cost,
         unit_cost_bands=unit_cost_bands(unit_cost, ws.period),
-        forecast_scores=score_forecasts(ws, inventory, earlier, whole, weeks),
+        forecast_scores=score_forecasts(ws, inventory, earlier, whole),
         plan_use=use_against_plan(held, inventory.pools, inventory.demand_monthly, ws.period, known_by_region(ws)),
         hardware=hardware,
         platforms=judge_platforms(ws, hardware),
@@ -154,7 +157,7 @@ def build_review(
         price_watch=guardrails.watch_prices(ws),
         roi_to_date=to_date,
         payback=update_payback(approved, to_date, ws.table("commitments"), ws.period),
-        paths=follow_paths(followed, weeks, ws.period, lumpy_cases(inventory.demand_profile)),
+        paths=follow_paths(of_weeks.loc[followed.index], weeks, ws.period, lumpy_cases(inventory.demand_profile)),
         changes=_changes(ws, inventory, last, told),
         figures_changed=figures_changed(ws, inventory, earlier, approved, buy_plan, told_prices(told)),
         **_memory(ws, inventory, told),
@@ -191,13 +194,6 @@ def _beside(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None, late:
         ],
         "charges_missing": late,
     }
-
-
-def _charges_missing(ws: Workspace, inventory: Inventory, before: pd.DataFrame, now: pd.DataFrame) -> list[str]:
-    """Charges that the month before, or every month before, had: the bill of this one may not be whole."""
-    places = places_unread(ws.table("billing"), ws.month("pools"), inventory.demand_monthly, ws.plan.regions, ws.period)
-    hosted = hosted_unread(ws.table("billing"), inventory.demand_monthly, ws.period)
-    return [*charges_unread(before, now), *hosted, *places]
 
 
 def _memory(ws: Workspace, inventory: Inventory, told: pd.DataFrame | None) -> dict[str, Any]:

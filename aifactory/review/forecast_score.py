@@ -21,10 +21,11 @@ BAND = {"units_p10": 0.1, "units": 0.5, "units_p90": 0.9}
 REPEAT = "last month repeated"
 
 
-def earlier_forecast(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
+def earlier_forecast(ws: Workspace, inventory: Inventory, mix: pd.Series | None = None) -> pd.DataFrame:
     """What the data up to last month say of the month and those after it: P10, median and P90 per use case.
 
-    Indexed by month and use_case_id, columns units, units_p10, units_p90 in the hours of each calendar month.
+    Indexed by month and use_case_id, columns units, units_p10, units_p90 in the hours of each calendar month, and of a measured one on
+    the days that it held (`mix`, see `monthly.mix_of_days`).
     """
     last = previous_month(ws.period)
     earlier = Workspace(ws.path, last, ws.plan, ws.tables, ws.checks, ws.sources)
@@ -34,7 +35,8 @@ def earlier_forecast(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
     basis = replace(inventory.demand_basis, profile=profile, seasons=seen, weekly_units={}, what_ifs=None)
     bands = simulate_demand(basis, ws.plan, last).use_cases.set_index(["month", "use_case_id"])[[*columns]]
     hours = pd.PeriodIndex(bands.index.get_level_values("month"), freq="M").days_in_month.to_numpy() * HOURS_PER_DAY
-    return bands.rename(columns=columns).mul(hours / HOURS_PER_MONTH, axis=0)
+    share = 1.0 if mix is None else mix.reindex(bands.index).fillna(1.0).to_numpy()
+    return bands.rename(columns=columns).mul(share * hours / HOURS_PER_MONTH, axis=0)
 
 
 def forecast_accuracy(
@@ -42,34 +44,20 @@ def forecast_accuracy(
     inventory: Inventory,
     approved: pd.DataFrame,
     earlier: pd.DataFrame | None = None,
-    weeks: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Forecast against actual units: the approved plan's months, else one step from last month.
-
-    `weeks`: `in_whole_weeks` of the months; forecasts, which count such weeks, are then taken for the days that each month held.
-    """
+    """Forecast against actual units: the approved plan's months, else one step from last month."""
     if len(approved):
         planned = planned_bands(approved)
-        planned = on_its_days(planned[planned.index.get_level_values("month") <= ws.period], inventory, weeks)
+        planned = planned[planned.index.get_level_values("month") <= ws.period]
         return _against(inventory, planned, f"plan approved for {approved['plan_period'].iloc[0]}")
     made = earlier_forecast(ws, inventory) if earlier is None else earlier
-    return step_accuracy(ws, inventory, on_its_days(made, inventory, weeks))
+    return step_accuracy(ws, inventory, made)
 
 
 def step_accuracy(ws: Workspace, inventory: Inventory, earlier: pd.DataFrame) -> pd.DataFrame:
     """One step ahead: the month as last month's data foresaw it."""
     month = earlier[earlier.index.get_level_values("month") == ws.period]
     return _against(inventory, month, f"forecast from data up to {previous_month(ws.period)}")
-
-
-def on_its_days(made: pd.DataFrame, inventory: Inventory, weeks: pd.DataFrame | None) -> pd.DataFrame:
-    """Forecasts by month and use case of mean weeks, times what the days of each measured month usually carry over them."""
-    if weeks is None or made.empty:
-        return made
-    keys = ["month", "use_case_id"]
-    mean = weeks.groupby(keys)["units"].sum()
-    mix = inventory.demand_monthly.groupby(keys)["units"].sum() / mean.where(mean > 0)
-    return made.mul(mix.reindex(made.index).fillna(1.0), axis=0)
 
 
 def _against(inventory: Inventory, planned: pd.DataFrame, basis: str) -> pd.DataFrame:
@@ -87,14 +75,12 @@ def score_forecasts(
     inventory: Inventory,
     earlier: pd.DataFrame,
     approved: pd.DataFrame,
-    weeks: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Scores of the month's forecasts over use cases, columns `SCORE_COLUMNS`.
 
     Errors are shares of the actual units. `pinball` is the mean loss of P10, median and P90 over the actual units
     (0 perfect; a point forecast counts as all three); `error_vs_repeat` is the mean error over that of repeating
-    last month's units per hour: below 1 beats it. A use case counts where it has units and all forecasts. `weeks`: see
-    `forecast_accuracy`.
+    last month's units per hour: below 1 beats it. A use case counts where it has units and all forecasts.
     """
     actual = inventory.demand_monthly.groupby(["month", "use_case_id"])["units"].sum().unstack(0)
     last = previous_month(ws.period)
@@ -102,11 +88,9 @@ def score_forecasts(
         return pd.DataFrame(columns=SCORE_COLUMNS)
     days = [pd.Period(month, "M").days_in_month for month in (last, ws.period)]
     repeat = pd.DataFrame(dict.fromkeys(BAND, actual[last] * days[1] / days[0]))
-    made = {f"data up to {last}": _of_month(on_its_days(earlier, inventory, weeks), ws.period)}
+    made = {f"data up to {last}": _of_month(earlier, ws.period)}
     if len(approved):
-        made[f"plan approved for {approved['plan_period'].iloc[0]}"] = _of_month(
-            on_its_days(planned_bands(approved), inventory, weeks), ws.period
-        )
+        made[f"plan approved for {approved['plan_period'].iloc[0]}"] = _of_month(planned_bands(approved), ws.period)
     made = {name: table for name, table in made.items() if len(table)} | {REPEAT: repeat}
     now = actual[ws.period][actual[ws.period] > 0]
     for table in made.values():

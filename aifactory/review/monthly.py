@@ -21,6 +21,8 @@ from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH
 HELD = ["use_case_id", "accelerator_id", "region"]
 NOWHERE = pd.MultiIndex.from_arrays([[], []], names=PLACE)
 PLANNED = ["units", "units_p10", "units_p90", "accelerator_hours", "compute_usd", "cost_usd", "value_usd"]
+#: Of these, what comes on the days on which work comes.
+BY_DAYS = ["units", "units_p10", "units_p90", "value_usd"]
 SCENARIO_UNITS = ["units_conservative", "units_aggressive"]
 #: Bands of whole use cases, by the column of single regions that they stand for.
 USE_CASE_BAND = {"units_p10": "use_case_units_p10", "units_p90": "use_case_units_p90"}
@@ -190,6 +192,34 @@ def calendar_plan(approved: pd.DataFrame) -> pd.DataFrame:
         running = approved["compute_cash_usd"] - approved["outlay_usd"]
         plan["compute_cash_usd"] = running * scale + approved["outlay_usd"]
     return plan
+
+
+def mix_of_days(monthly: pd.DataFrame, weeks: pd.DataFrame) -> pd.Series:
+    """What the days of each measured month usually carry, over as many days of whole weeks, by month and use case.
+
+    Parameters
+    ----------
+    monthly, weeks : measured units, and the same `inventory.demand.in_whole_weeks`.
+    """
+    units, mean = (table.groupby(["month", "use_case_id"])["units"].sum() for table in (monthly, weeks))
+    return units / mean.where(mean > 0)
+
+
+def on_its_days(plan: pd.DataFrame, mix: pd.Series) -> pd.DataFrame:
+    """A calendar plan, which counts mean weeks, with units and value of measured months as their own days carry them (`mix_of_days`).
+
+    A month of 20 working days brings less than one of 23, of which nobody departs from the plan. What stays on a hosted model is paid by
+    its units; accelerators are there on every day.
+    """
+    if plan.empty:
+        return plan
+    share = mix.reindex(pd.MultiIndex.from_frame(plan[mix.index.names].astype("str"))).fillna(1.0).to_numpy()
+    units = [name for name in (*BY_DAYS, *SCENARIO_UNITS, *USE_CASE_BAND.values()) if name in plan]
+    paid = np.where(plan["accelerator_id"] == HOSTED, share, 1.0)
+    return plan.assign(
+        **{name: plan[name] * share for name in units},
+        **{name: plan[name] * paid for name in ("compute_usd", "cost_usd")},
+    )
 
 
 def planned_bands(approved: pd.DataFrame) -> pd.DataFrame:

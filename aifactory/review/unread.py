@@ -10,6 +10,8 @@ from aifactory.buyplan.governance import money
 from aifactory.demand.profile import hours_of_month
 from aifactory.inputs.billing import accelerator_charges, plan_regions
 from aifactory.inputs.plan import Region
+from aifactory.inputs.workspace import Workspace
+from aifactory.inventory import Inventory
 from aifactory.inventory.findings import COVERED
 from aifactory.inventory.hosted_today import hosted_usage
 from aifactory.inventory.spend import USAGE
@@ -17,6 +19,16 @@ from aifactory.review.monthly import previous_month
 from aifactory.review.variance import served_in_both
 
 PROVIDED = ["ProviderName", "RegionId"]
+
+
+def charges_missing(ws: Workspace, inventory: Inventory, before: pd.DataFrame, now: pd.DataFrame) -> list[str]:
+    """Charges that the month before, or every month before, had: the bill of this one may not be whole.
+
+    before, now : factors of both months, see `monthly.month_factors`.
+    """
+    places = places_unread(ws.table("billing"), ws.month("pools"), inventory.demand_monthly, ws.plan.regions, ws.period)
+    hosted = hosted_unread(ws.table("billing"), inventory.demand_monthly, ws.period)
+    return [*charges_unread(before, now), *hosted, *places]
 
 
 def partial_months(profile: pd.DataFrame, period: str) -> list[str]:

@@ -83,6 +83,11 @@ def add(file, text):
     return edit
 
 
+STEP = (
+    "plan_period,region,accelerator_id,band,kind,purchase_option,accelerators,order_month,start_month,threshold_accelerators,"
+    "lead_time_weeks,commitment_usd,milestone,owner_role\n"
+    "{0},us,nvidia-h100-sxm,growth,capacity,on_demand,8,2026-09,2026-09,26.4,0,0,growth,head\n"
+)
 APPROVED = (
     "plan_period,month,use_case_id,region,accelerator_id,units,accelerator_hours,compute_usd,cost_usd\n"
     "{0},2026-10,chat,us,nvidia-h100-sxm,1,1,1,1\n"
@@ -360,6 +365,12 @@ BROKEN = {
         ),
         "approved_plan, row 3, column 'plan_period': value '2026-07': is another plan than the first row's",
     ),
+    "steps of a plan that is not there": (
+        "bands_have_plan",
+        add("approved_bands.csv", STEP.format("2026-07")),
+        "approved_bands, row 2, column 'plan_period': value '2026-07': has no rows in approved_plan, so that no refresh follows "
+        "this step; that table is empty",
+    ),
     "a purchase with a price an hour": (
         "price_matches_option",
         add("prices.csv", PURCHASE),
@@ -592,7 +603,7 @@ def test_windows_fit_into_hours(mini):
 def test_a_sound_workspace_passes_every_check(mini_ws):
     assert set(mini_ws.checks["status"]) == {"passed"}
     without_table = {"ttft_within_e2e", "latency_in_ms", "candidates_have_gaps", "demand_chain", "demand_what_ifs"}
-    without_table |= {"decision_log", "order_book", "orders_within_pools", "one_approved_plan"}
+    without_table |= {"decision_log", "order_book", "orders_within_pools", "one_approved_plan", "bands_have_plan"}
     assert set(mini_ws.checks["check"]) == set(CHECKS) - without_table
 
 

@@ -1,7 +1,6 @@
 """Months that hold more or fewer working days than their weeks: what plans start from, and what a refresh compares."""
 
 import dataclasses
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,9 +10,11 @@ from hypothesis import strategies as st
 
 from aifactory.demand.lumps import at_level
 from aifactory.fleet.stand_in import of_whole_weeks, period_shapes
+from aifactory.inputs.hosted import HOSTED
 from aifactory.inventory import demand
 from aifactory.review.band_triggers import band_triggers
-from aifactory.review.forecast_score import on_its_days
+from aifactory.review.monthly import PLANNED, calendar_plan, mix_of_days, on_its_days, plan_factors
+from aifactory.review.variance import split_variance
 
 
 def office(ws):
@@ -103,15 +104,53 @@ def test_an_office_that_does_not_grow_releases_no_order(mini_ws):
     assert by_week.tolist() == [pytest.approx(10.0), "quiet"]
 
 
-def test_a_forecast_is_scored_on_the_days_that_the_month_held():
-    """Weeks say 100 in the month, its days usually carry 96 of it, and 96 came: no error. A month to come stays as it is."""
-    keys = {"month": ["2026-08"], "use_case_id": ["chat"]}
-    made = pd.DataFrame(
-        {"units": [100.0, 50.0], "units_p10": [90.0, 40.0], "units_p90": [110.0, 60.0]},
-        index=pd.MultiIndex.from_tuples([("2026-08", "chat"), ("2026-09", "chat")], names=["month", "use_case_id"]),
+def mix(share):
+    """August with so much of what as many days of whole weeks would carry."""
+    monthly = pd.DataFrame({"month": ["2026-08"], "use_case_id": ["chat"], "region": ["us"], "units": [100.0 * share]})
+    return mix_of_days(monthly, monthly.assign(units=100.0))
+
+
+def planned(**changes):
+    row = {"use_case_id": "chat", "region": "us", "accelerator_id": "h100", **dict.fromkeys(PLANNED, 50.0), **changes}
+    return pd.DataFrame(
+        [row | {"month": "2026-08"}, row | {"month": "2026-09"}, row | {"month": "2026-08", "use_case_id": "other"}]
     )
-    inventory = SimpleNamespace(demand_monthly=pd.DataFrame(keys | {"region": "us", "units": [96.0]}))
-    weeks = inventory.demand_monthly.assign(units=100.0)
-    found = on_its_days(made, inventory, weeks)
-    assert found.to_numpy().tolist() == [pytest.approx([96.0, 86.4, 105.6]), [50.0, 40.0, 60.0]]
-    assert on_its_days(made, inventory, None) is made
+
+
+def test_a_plan_is_held_against_the_days_that_the_month_held():
+    """August's days carry 96 of 100: so do planned units and value. Kit is paid for all the same; other months and work stay."""
+    found = on_its_days(planned(), mix(0.96))
+    assert found[["units", "units_p10", "units_p90", "value_usd"]].iloc[0].tolist() == [48.0] * 4
+    assert found[["accelerator_hours", "compute_usd", "cost_usd"]].iloc[0].tolist() == [50.0] * 3
+    assert found[PLANNED].iloc[1:].eq(50.0).all(axis=None)
+    assert on_its_days(planned().iloc[:0], mix(0.96)).empty
+
+
+def test_a_hosted_model_is_paid_on_the_days_that_the_month_held():
+    found = on_its_days(planned(accelerator_id=HOSTED), mix(0.96))
+    assert found[["units", "compute_usd", "cost_usd", "value_usd"]].iloc[0].tolist() == [48.0] * 4
+
+
+@given(share=st.floats(0.5, 1.5))
+def test_volume_at_plan_is_no_variance_whatever_the_days(share):
+    """Exactly what the weeks of the plan say came on the days of the month: no volume, and the plan's cost is all there."""
+    base, base_hours = plan_factors(on_its_days(planned(), mix(share)), "2026-08")
+    came = base.assign(units=[50.0 * share, 50.0], work=[50.0 * share, 50.0])
+    table = split_variance(base, came, base_hours, base_hours)
+    assert table["volume"].abs().max() == pytest.approx(0.0, abs=1e-9)
+    assert table["base_usd"].tolist() == [50.0, 50.0]
+
+
+def test_a_month_of_few_working_days_is_no_lower_volume(mini_ws):
+    """July 2026 holds 23 working days of 31, May 21: a plan at the level of a week meets both, to the last unit."""
+    windows = demand.all_windows(office(mini_ws))
+    level = 132 / 7 / 24
+    for period in ("2026-05", "2026-07"):
+        ws = dataclasses.replace(office(mini_ws), period=period)
+        monthly = demand.demand_by_month(ws, windows)
+        days = mix_of_days(monthly, demand.in_whole_weeks(ws, windows, monthly))
+        month = planned(units=level * 730).iloc[:1].assign(month=period)
+        plan = on_its_days(calendar_plan(month), days)["units"].sum()
+        (came,) = monthly.query("use_case_id == 'chat' and month == @period")["units"]
+        assert plan == pytest.approx(came, rel=1e-6)
+        assert abs(calendar_plan(month)["units"].sum() / came - 1) > 0.02

@@ -12,6 +12,7 @@ from aifactory.inputs.workspace import load_workspace
 from aifactory.inventory import build_inventory
 from aifactory.review import build_review
 from aifactory.review.build import forecast_accuracy, judge, without_plan
+from aifactory.review.forecast_score import earlier_forecast
 from aifactory.review.monthly import mean_utilization
 from aifactory.review.unit_cost import unit_cost_by_month
 from aifactory.review.unread import charges_unread, hosted_unread, months_unread, partial_months, places_unread
@@ -423,3 +424,13 @@ def test_units_cost_what_hosted_models_cost(mini_ws):
     more = unit_cost_by_month(both, build_inventory(both)).set_index(["month", "use_case_id"])["cost"]
     assert more.drop("chat", level=1).equals(paid.drop("chat", level=1))
     assert (more - paid).xs("chat", level=1).tolist() == pytest.approx([50.0, 50.0])
+
+
+def test_a_forecast_is_taken_for_the_days_that_the_month_held(road):
+    """Weeks say 100 in the month, its days usually carry 96 of it. A month to come stays as it is."""
+    made = earlier_forecast(road.ws, road.inventory)
+    pair = (road.ws.period, made.index.get_level_values("use_case_id")[0])
+    share = pd.Series([0.96], index=pd.MultiIndex.from_tuples([pair], names=made.index.names))
+    found = earlier_forecast(road.ws, road.inventory, share) / made
+    assert found.loc[pair].to_numpy() == pytest.approx(0.96)
+    assert found.drop(index=[pair]).to_numpy() == pytest.approx(1.0)
