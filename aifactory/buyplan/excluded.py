@@ -63,6 +63,7 @@ class Cells:
     offers : `aifactory.finance.prices.node_offers`: in which nodes accelerators are sold.
     reasons : why the shortlist did not choose a cell that no rule excludes.
     supported_to : last month, YYYY-MM, in which an accelerator is supported to the end, where that is known.
+    chosen : platform chosen for each use case, which need not be where most of its work runs (moves to idle capacity).
     """
 
     capacity: pd.DataFrame
@@ -72,6 +73,7 @@ class Cells:
     offers: pd.DataFrame
     reasons: Mapping[tuple[str, str], str] = field(default_factory=dict)
     supported_to: Mapping[str, str] = field(default_factory=dict)
+    chosen: Mapping[str, str] = field(default_factory=dict)
 
 
 def value_excluded(case: Case, paths: Paths, problem: Problem, nodes: np.ndarray, cells: Cells) -> pd.DataFrame:
@@ -90,7 +92,8 @@ def value_excluded(case: Case, paths: Paths, problem: Problem, nodes: np.ndarray
         ["use_case_id", "accelerator_id"]
     )["rule"]
     beside, planned = penalties_usd(cells.penalties), penalties_usd(cells.penalties, planned=True)
-    chosen = table[case.streams.main].drop_duplicates("use_case_id").set_index("use_case_id")["accelerator_id"]
+    most = table[case.streams.main].drop_duplicates("use_case_id").set_index("use_case_id")["accelerator_id"]
+    chosen = most.to_dict() | dict(cells.chosen)
     rows = []
     for cell in known.itertuples():
         home = chosen.get(cell.use_case_id)

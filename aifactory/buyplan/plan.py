@@ -137,7 +137,8 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     accelerators = ws.table("accelerators")
     cells = _cells(accelerators, benchmark, shortlist, setting.market)
     setting, made, ports, moves = _on_platforms(inventory, benchmark, shortlist, setting, (made, cells, paths))
-    cells = replace(cells, reasons=cells.reasons | ports.reasons())
+    planned = setting.restream(ws.plan)
+    cells = _as_planned(cells, ports, planned)
     case, reserves = made.case, setting.reserves
     chosen = choose_orders(case, paths, earlier_steps(ws.table("approved_bands"), ws.period))
     case, answer = solve_over_paths(case, chosen, paths)
@@ -161,7 +162,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     spent = float(plan.roi.set_index("scenario").loc["expected", "pv_cost_usd"])
     told, small = move_sentences(moves, case.streams.months, spent)
     bill = inventory.use_cases.set_index("use_case_id")["effective_cost_usd"].astype(float).to_dict()
-    starts = first_months(setting.restream(ws.plan))
+    starts = first_months(planned)
     ported, few = ports.sentences(ws.plan, classes, ws.period, spent, starts, bill, setting.until)
     notes = [*setting.staying.sentences(), *told, *ported, *unplaced, *plan.warnings]
     room = room_sentences(
@@ -254,6 +255,12 @@ def _cells(accelerators: pd.DataFrame, benchmark: Benchmark, shortlist: Shortlis
     return Cells(
         benchmark.capacity, shortlist.exclusions, shortlist.penalties, accelerators, market.prices, reasons, whole
     )
+
+
+def _as_planned(cells: Cells, ports: Ports, planned: Streams) -> Cells:
+    """The cells with why a port is not made, and with the platforms of the streams before work moves to idle capacity."""
+    chosen = planned.table.drop_duplicates("use_case_id").set_index("use_case_id")["accelerator_id"]
+    return replace(cells, reasons=cells.reasons | ports.reasons(), chosen=chosen.to_dict())
 
 
 def _unplaced(plan: Plan, streams: Streams, benchmark: Benchmark, shortlist: Shortlist) -> list[str]:

@@ -20,6 +20,7 @@ from aifactory.buyplan.optimise.evaluate import evaluate_plan, path_weights
 from aifactory.buyplan.stress.frontier import risk_frontier
 from aifactory.buyplan.stress.stability import plan_stability
 from aifactory.finance.prices import node_offers
+from aifactory.fleet.guests import guest_of, with_guests
 from aifactory.units import monthly_rate
 
 HALF = {"accelerator_id": "half", "usd_per_accelerator_hour": 2.0}
@@ -157,6 +158,26 @@ def test_where_nothing_else_can_run_it_nothing_is_given_up(planned):
     known = cells()
     alone = replace(known, capacity=known.capacity[known.capacity["accelerator_id"] == "acc"])
     assert value_excluded(chosen.case, paths, chosen.problem, chosen.best.nodes, alone).empty
+
+
+def test_work_on_idle_capacity_changes_not_what_was_chosen(tiny):
+    """Chat was chosen for `acc` and runs on `half` in nine months of twelve: moving the rest there is asked, moving to `acc` is no move.
+
+    What the move back to `acc` alone would cost is in none of the figures, and penalties are those beyond `acc`.
+    """
+    case, known = tiny(plan=PLAN, prices=PRICES), cells(once=100.0)
+    both = known.capacity.iloc[[0]].assign(accelerator_id="acc")
+    known = replace(known, capacity=pd.concat([known.capacity, both], ignore_index=True))
+    guest = guest_of(known.capacity.iloc[0], "eu", (np.arange(13) > 3).astype(float))
+    case = rebuilt(case, PLAN, with_guests(case.streams, [guest], known.accelerators, PLAN))
+    paths = paths_of(case, 5)
+    problem = problem_of(case, paths)
+    ask = (case, paths, problem, np.zeros(len(problem.orders)))
+    assert set(value_excluded(*ask, known)["chosen_id"]) == {"half"}  # where most of it runs, as far as nobody tells
+    found = value_excluded(*ask, replace(known, chosen={"chat": "acc"}))
+    assert set(found["chosen_id"]) == {"acc"} and "acc" not in set(found["accelerator_id"])
+    row = found.set_index("accelerator_id").loc["half"]
+    assert row["penalties_usd"] == 100.0 and row["saving_usd"] == row["now_usd"] - row["moved_usd"] - 100.0
 
 
 def test_kit_that_stands_idle_costs_its_power_once_it_works(tiny):
