@@ -213,7 +213,11 @@ BAND_COLUMNS = [
 def _band_row(
     case: Case, answer: Answer, pool: int, band: int, option: str, slots: np.ndarray, months: np.ndarray
 ) -> dict:
-    """A band of some slots [n] in the months [T + 1, n] in which they are paid for in one way."""
+    """A band of some slots [n] in the months [T + 1, n] in which they are paid for in one way.
+
+    hours_used_share: hours in which they work, of those of the months in which they are held, or are rented beyond the fleet for
+    work that waits (jobs wider than what it leaves them).
+    """
     solution, size = answer.expected, case.streams.pools["accelerators_per_node"].iloc[pool]
     held = solution.load.held[:, slots] & months
     use = solution.load.use[:, slots] * months
@@ -225,7 +229,7 @@ def _band_row(
         "accelerators_now": int(held[0].sum() * size),
         "accelerators_end": int(held[-1].sum() * size),
         "accelerators_max": int(held[1:].sum(axis=1).max() * size),
-        "hours_used_share": float(use[1:].sum() / max(held[1:].sum(), 1)),
+        "hours_used_share": float(use[1:].sum() / max((held | (use > 0))[1:].sum(), 1)),
         "usd_month": float((solution.ledger.compute.slot_usd[:, slots] * months).sum() / case.plan.horizon_months),
         "order_by_month": "",
         "lead_time_weeks": 0.0,

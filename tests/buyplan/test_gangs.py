@@ -1,16 +1,18 @@
 """Jobs wider than their average: held or rented while they run, priced alike by optimiser and ledger, and named."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
-from bp_company import WAITS, make_prices
+from bp_company import PERIOD, WAITS, make_inputs, make_prices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
-from aifactory.buyplan.case import case_terms, solve, solve_expected
+from aifactory.buyplan.bands import bands_frame
+from aifactory.buyplan.case import case_terms, solve, solve_case, solve_expected
 from aifactory.buyplan.futures import problem_over
 from aifactory.buyplan.gangs import gang_sentences
 from aifactory.buyplan.optimise.benders import optimise
@@ -18,6 +20,7 @@ from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.problem import Option, Problem
 from aifactory.buyplan.optimise.recourse import Recourse
+from aifactory.buyplan.options_table import options_frame
 from aifactory.buyplan.reasons import reasons_of
 from aifactory.errors import AIFactoryError
 from aifactory.finance.options import COMMITTED_OPTIONS
@@ -213,6 +216,20 @@ def test_the_rest_of_a_job_is_rented_priced_and_named(tiny):
     decision[1, 1] = decision[1, 0]
     two = solve(case, case.loads[EXPECTED], case.streams.units[EXPECTED], decision, case_terms(case))
     assert two.ledger.compute.rented_hours.sum() == 0 and gang_sentences(case, two) == []
+
+
+def test_hours_rented_beyond_the_fleet_are_a_share_of_the_months_in_which_they_are(tiny):
+    """A job of 24 that is 4 on average, where a queue asks for one node alone: each of six works for a sixth of the hours."""
+    case = tiny(**WAITS, chat=0.0, inputs={"jobs": jobs(24.0)})
+    answer = solve_case(case)
+    load = answer.expected.load
+    assert load.use[1, :6].tolist() == pytest.approx([1 / 6] * 6) and not load.use[:, 6:].any()
+    one = replace(load, held=np.broadcast_to(np.arange(load.held.shape[1]) < 1, load.held.shape))
+    scenarios = tuple(replace(solution, load=one) for solution in answer.scenarios)
+    options = options_frame(case.prices, case.streams.pools, make_inputs(case.plan)["accelerators"], case.plan)
+    bands = bands_frame(case, replace(answer, scenarios=scenarios), options, PERIOD)
+    assert bands["hours_used_share"].tolist() == pytest.approx([1 / 6] * len(bands))
+    assert bands["accelerators_max"].sum() == 4
 
 
 def test_where_no_hours_are_rented_the_widest_job_is_held_and_said(tiny):
