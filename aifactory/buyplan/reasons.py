@@ -166,7 +166,7 @@ def _row(case: Case, last: LastNodes, column: int, not_before: str) -> tuple:
     wait, timing = _timing(last, column)
     due = due_dates(case).get((month + option.lead_months, option.platform)) or _ending(case, last, column)
     timing = _joined(timing, f"there when {due}" if due else "")
-    limit = _limit(last, column)
+    limit = _limit(case, last, column)
     if least:
         timing = _joined(timing, f"{option.minimum_nodes * problem.node_size[option.platform]:g} is the smallest order")
     wait = np.nan if held else wait  # later the fleet that must stand ready would be short
@@ -291,7 +291,7 @@ def _timing(last: LastNodes, column: int) -> tuple[float, str]:
     return wait, f"lead time of {option.lead_months} month{'s' if option.lead_months > 1 else ''} binds"
 
 
-def _limit(last: LastNodes, column: int) -> str:
+def _limit(case: Case, last: LastNodes, column: int) -> str:
     """The limit that keeps a cheaper order from taking the place of the last node, or one more node from being bought."""
     problem = last.problem
     rows, bounds, names = problem.limits()
@@ -300,16 +300,15 @@ def _limit(last: LastNodes, column: int) -> str:
     platform, least = problem.orders[column][0].platform, WORTH * problem.order_usd[column]
     used, own = rows @ last.nodes, last.net_usd(column, column)
     found = []
-    for at, (other, _) in enumerate(problem.orders):
+    for at, (other, when) in enumerate(problem.orders):
         if other.platform != platform or at == column:
             continue
         over = used - rows[:, column] + rows[:, at] > bounds + TOLERANCE * np.maximum(np.abs(bounds), 1.0)
         gain = last.net_usd(at, column) - own
         kept = [names[row] for row in np.flatnonzero(over) if not names[row].startswith("reserve")]
         if gain > least and kept and not (over & [name.startswith("reserve") for name in names]).any():
-            found.append(
-                (gain, f"{kept[0]} keeps {OPTION_NAMES[other.name].lower()} away, USD {gain:,.0f} a node cheaper")
-            )
+            what = f"{OPTION_NAMES[other.name].lower()} in use from {case.streams.months[when + other.lead_months + 1]}"
+            found.append((gain, f"{kept[0]} keeps {what} away, USD {gain:,.0f} a node cheaper"))
     more = used + rows[:, column] > bounds + TOLERANCE * np.maximum(np.abs(bounds), 1.0)
     gain = float(last.weights @ (last.following[:, :, platform] @ problem.serves[:, platform, column]))
     gain -= float(problem.order_usd[column])

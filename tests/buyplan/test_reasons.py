@@ -90,6 +90,8 @@ def test_a_budget_that_keeps_a_cheaper_way_away_is_named(tiny):
     assert (free["limit"] == "").all()
     assert tight["limit"].str.contains("capital of fiscal year 202").any()
     assert tight.loc[tight["limit"] != "", "why"].str.contains("away").all()
+    kept = tight.loc[tight["limit"].str.contains("cheaper"), "limit"]
+    assert len(kept) and kept.str.contains(r"keeps \w.* in use from 20\d\d-\d\d away").all()
 
 
 def test_a_smallest_order_and_a_lead_time_are_named(tiny):
