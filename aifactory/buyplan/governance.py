@@ -62,6 +62,12 @@ def released_on_triggers(orders: pd.DataFrame) -> pd.DataFrame:
     return orders[due & ~orders["renewal"].astype(bool) & ~is_firm(orders)]
 
 
+def renewed_within_a_year(orders: pd.DataFrame) -> pd.DataFrame:
+    """What follows other orders of the plan in the first year, when their terms end: decided when it is due."""
+    due = orders["order_index"] <= MONTHS_PER_YEAR
+    return orders[due & orders["renewal"].astype(bool) & ~is_firm(orders)]
+
+
 def decision_sentence(
     orders: pd.DataFrame,
     roi: pd.DataFrame,
@@ -141,6 +147,8 @@ def _own_decision(orders: pd.DataFrame, roi: pd.DataFrame, plan: Plan, held: flo
     growth = f", and release up to {money(later['commitment_usd'].sum())} of {kind} orders within a year"
     dated = later.get("timing", pd.Series("", index=later.index)).astype("str").str.extract(BY_DATE)[0].notna().any()
     growth = f"{growth}, each on its trigger{' or date' if dated else ''}" if len(later) else ""
+    renewed = renewed_within_a_year(orders)["commitment_usd"].sum()
+    growth += f"; renewals of this plan's own terms within a year would commit {money(renewed)} more" if renewed else ""
     if now.empty:
         return f"Sign no {'further ' if held else ''}commitment now: {why}{growth}. {outlook}"
     amount, date = money(now["commitment_usd"].sum()), month_name(now["order_month"].min())

@@ -7,7 +7,7 @@ import pandas as pd
 
 from aifactory.buyplan import BuyPlan
 from aifactory.buyplan.examine import Examination
-from aifactory.buyplan.governance import released_on_triggers, signed_now
+from aifactory.buyplan.governance import released_on_triggers, renewed_within_a_year, signed_now
 from aifactory.buyplan.returns import Returns
 from aifactory.finance.cashflow import NOTHING
 from aifactory.finance.options import COMMITTED_OPTIONS, OPTION_NAMES
@@ -138,7 +138,9 @@ def _kpis(ws: Workspace, plan: BuyPlan, returns: Returns | None) -> list[Kpi]:
     roi, now = by_scenario(plan), signed_now(plan.orders)
     base, horizon = roi.loc["expected"], f"{ws.plan.horizon_months} months"
     later = released_on_triggers(plan.orders)["commitment_usd"].sum()
+    renewed = renewed_within_a_year(plan.orders)["commitment_usd"].sum()
     growth = f"{usd_compact(later)} more on triggers within a year"
+    growth += f", {usd_compact(renewed)} of renewals" if renewed else ""
     hidden = "hidden cost centres included"
     kpis = [
         Kpi("Commitments to sign", usd_compact(now["commitment_usd"].sum()), growth),

@@ -120,6 +120,22 @@ def test_nothing_is_cheapest_by_the_hour_where_no_hours_are_rented(tiny):
     assert "each on its trigger. The" in plain
 
 
+def test_renewals_of_the_first_year_are_told_beside_what_triggers_release(tiny):
+    """A block of half a year is signed, and follows itself in month 7 and, a year on, in month 13: the first renewal is of the year."""
+    case = tiny(prices=make_prices(drop=["reserved_1y"]))
+    answer, _ = solved(case)
+    orders = pd.DataFrame(
+        {"order_index": [1, 7, 13], "band": "baseline", "renewal": [False, True, True], "commitment_usd": [100.0, 110.0, 120.0],
+         "order_month": ["2026-11", "2027-05", "2027-11"], "timing": "", "accelerators": 8, "accelerator_id": "acc",
+         "purchase_option": "capacity_block"}
+    )  # fmt: skip
+    told = decision_sentence(orders, roi_frame(case, answer), case.plan)
+    assert told.startswith(
+        "Approve USD 100 of commitments with the first order by November 2026: 8 acc (capacity block); renewals of this plan's own terms "
+        "within a year would commit USD 110 more. The plan costs"
+    )
+
+
 def test_nothing_to_sign_is_said(tiny):
     case = tiny(prices=make_prices(drop=["reserved_1y"]), value_usd_per_unit=[np.nan, np.nan])
     answer, orders = solved(case)
