@@ -219,7 +219,8 @@ def _priced(table: pd.DataFrame, rate: pd.Series, bill: pd.DataFrame | None, reg
     known = own.sum(axis=1, min_count=1)
     usd_per_hour, basis = _rates(table, known.isna(), rate, bill, regions)
     by_rate = table["accelerator_hours"] * usd_per_hour
-    elsewhere = known.isna() & _not_in_bill(table[known.isna()], bill).reindex(table.index, fill_value=False)
+    free = None if bill is None else bill[~bill["ResourceId"].isin(table["pool_id"])]
+    elsewhere = known.isna() & _not_in_bill(table[known.isna()], free).reindex(table.index, fill_value=False)
     paid = known.fillna(by_rate).mask(elsewhere)
     elsewhere |= paid.isna()
     return table.assign(
@@ -252,11 +253,11 @@ def _rates(
     return found, basis
 
 
-def _not_in_bill(pools: pd.DataFrame, bill: pd.DataFrame | None) -> pd.Series:
-    """Whether a bought pool is paid for elsewhere: the bill lacks its hours beside those of rented pools."""
-    if bill is None:
+def _not_in_bill(pools: pd.DataFrame, free: pd.DataFrame | None) -> pd.Series:
+    """Whether a bought pool is paid for elsewhere: the charges that no pool is named in lack its hours beside those of rented pools."""
+    if free is None:
         return pd.Series(data=False, index=pools.index)
-    hours = bill.loc[~bill["ResourceId"].isin(pools["pool_id"])].groupby("accelerator_id")["accelerator_hours"].sum()
+    hours = free.groupby("accelerator_id")["accelerator_hours"].sum()
     bought = pools["purchase_option"].eq("purchase")
     each = pools.groupby(["accelerator_id", bought])["accelerator_hours"].sum().unstack(fill_value=0.0)
     each = each.reindex(columns=[False, True], fill_value=0.0)

@@ -247,10 +247,12 @@ def test_a_leased_pool_is_priced_by_the_purchase_that_names_it_alone(mini_ws, ra
     assert row["idle_usd"] == pytest.approx(250.0) if charged else np.isnan(row["idle_usd"])
 
 
-def test_rented_hours_leave_nothing_for_bought_hardware_of_the_same_kind(mini_ws, rate):
+@pytest.mark.parametrize("named", [False, True])
+def test_rented_hours_leave_nothing_for_bought_hardware_of_the_same_kind(mini_ws, rate, named):
+    """Whether a charge names the rented pool whose hours it holds or not."""
     month = mini_ws.month("pools")
     own = month[month["pool_id"] == "chat-pool"].assign(pool_id="own", purchase_option="purchase")
-    bill = mini_ws.table("billing").query("month == '2026-10'")
+    bill = charges(mini_ws) if named else mini_ws.table("billing").query("month == '2026-10'")
     ws = with_tables(mini_ws, pools=pd.concat([month, own]))
     table = service.pool_summary(ws, rate, bill).set_index("pool_id")
     assert table.loc["own", "priced_by"] == service.NOT_IN_BILL and np.isnan(table.loc["own", "idle_usd"])
