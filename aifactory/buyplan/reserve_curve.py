@@ -131,7 +131,7 @@ def _around(period: str) -> pd.PeriodIndex:
 
 
 def _over_usual(ws: Workspace, inventory: Inventory, use_case: str, months: pd.PeriodIndex) -> np.ndarray:
-    """Demand of each month over the usual one as far as launches and a proven yearly season say, (n,); a season is over the period's."""
+    """Demand of each month over the usual one as far as launches and the season of the year say, (n,); a season is over the period's."""
     found, season = launch_factor(ws.plan, use_case, months), inventory.demand_basis.seasons.get(use_case)
     return found if season is None else found * season[months.month - 1] / season[pd.Period(ws.period, "M").month - 1]
 

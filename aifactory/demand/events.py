@@ -31,7 +31,7 @@ def launch_factor(plan: Plan, use_case: str, months: pd.PeriodIndex) -> np.ndarr
 
 
 def usual_factor(plan: Plan, seasons: Mapping[str, np.ndarray], use_case: str, months: pd.PeriodIndex) -> np.ndarray:
-    """What stated launches and a proven yearly season make of the demand of each month, (n,); 1 where neither is known.
+    """What stated launches and the season of the year make of the demand of each month, (n,); 1 where neither is known.
 
     `seasons`: factor by calendar month, (12,), of the use cases that have one.
     """
@@ -82,7 +82,7 @@ def past_departures(
     """Months of the last year whose level stood out from the months before and after them, which no launch states: they may come again.
 
     `monthly`: columns month, use_case_id, units; of serving use cases. Their calendar month is in the plan ahead, at the usual level.
-    `seasons`: factor by calendar month, (12,), of the use cases whose yearly season is proven: it stands out from nothing.
+    `seasons`: factor by calendar month, (12,), of the use cases whose season of the year is likely: it stands out from nothing.
     """
     found = []
     for name, usual in _over_usual(plan, monthly, period, seasons or {}):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from aifactory.demand.season import MAX_CHANCE, day_means, season_test
+from aifactory.demand.season import MAX_CHANCE, YearSeason, day_means, season_test
 
 HOURS_PER_DAY, HOURS_PER_WEEK = 24, 168
 #: A season needs this autocorrelation over at least this many cycles, and a small chance (`season`).
@@ -198,9 +198,10 @@ class Trend:
     growth: float
     months: int
     log_sd: float  # standard error of log(1 + growth); NaN unknown
-    scatter: float  # deviation of the logarithm of a month about the trend
+    scatter: float  # deviation of the logarithm of a month about the trend, beside the season
     step: float = 0.0  # chance of a lasting step of the level that is set apart (`aifactory.demand.month_trend`)
-    season: float = 0.0  # chance that months repeat by the year, which is set apart
+    season: float = 0.0  # chance that months repeat by the year
+    year: YearSeason | None = None  # by how much, over all chances; None of few months
 
 
 def monthly_trend(

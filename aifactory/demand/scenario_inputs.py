@@ -12,7 +12,8 @@ from aifactory.demand.chain_factors import adopting, factors, region_share, work
 from aifactory.demand.events import comes_on_its_date, launch_factor
 from aifactory.demand.growth import growth_is_stated, planned_growth
 from aifactory.demand.lumps import at_level
-from aifactory.demand.scenarios import WEEKS_PER_MONTH, Launch, Settings, Spread, Workload
+from aifactory.demand.scenarios import WEEKS_PER_MONTH, YEAR, Launch, Settings, Spread, Workload
+from aifactory.demand.season import YearSeason
 from aifactory.demand.unit_size import Creep, widened
 from aifactory.inputs.plan import Plan
 from aifactory.units import HOURS_PER_MONTH, SCENARIOS
@@ -32,7 +33,10 @@ class DemandBasis:
     chain: pd.DataFrame | None = None  # table demand_chain
     what_ifs: pd.DataFrame | None = None  # table demand_what_ifs
     size_growth: Mapping[str, Creep] = field(default_factory=dict)  # growth of a unit's work, where it has tokens
-    seasons: Mapping[str, np.ndarray] = field(default_factory=dict)  # factor by calendar month
+    years: Mapping[tuple[str, str], YearSeason] = field(default_factory=dict)  # by use case and region
+    seasons: Mapping[str, np.ndarray] = field(
+        default_factory=dict
+    )  # middle factor by calendar month, of a use case over its regions
     weekly_units: Mapping[str, np.ndarray] = field(default_factory=dict)  # since launch, where a trend says little
 
 
@@ -70,12 +74,10 @@ def read_workloads(basis: DemandBasis, plan: Plan, period: str) -> tuple[list[Wo
         item = _measured(str(name), rows.set_index("region").reindex(regions), basis, plan, period)
         if name in chains and name in basis.weekly_units:
             share = item.level / item.level.sum()
+            curve = adopting(chains[name], basis.weekly_units[name], share, 1 - _age(basis, name), plan.horizon_months)
             item = replace(
-                item,
-                adopting=adopting(
-                    chains[name], basis.weekly_units[name], share, 1 - _age(basis, name), plan.horizon_months
-                ),
-            )
+                item, adopting=curve, season=None, season_root=None
+            )  # the curve holds the shape of its months
         found.append(_with_events(item, cases.loc[name], plan, period))
     for name, chain in sorted(chains.items()):
         if name in cases.index and name not in set(measured["use_case_id"]):
@@ -98,7 +100,6 @@ def _measured(name: str, rows: pd.DataFrame, basis: DemandBasis, plan: Plan, per
     scatter = rows.reindex(columns=["month_scatter"])["month_scatter"].to_numpy(dtype=float)
     months = rows["growth_months"].fillna(0).to_numpy(dtype=float)
     adoption = [plan.scenario(which).adoption for which in SCENARIOS]
-    season = basis.seasons.get(name)
     today = float(launch_factor(plan, name, pd.period_range(period, periods=1, freq="M"))[0])
     lumpy = rows["lumpy"].eq(True).to_numpy(dtype=bool)  # the level of lumps is without launches already
     return Workload(
@@ -112,8 +113,20 @@ def _measured(name: str, rows: pd.DataFrame, basis: DemandBasis, plan: Plan, per
         lumpy=lumpy if lumpy.any() else None,
         start=Spread(*adoption),
         **_size(name, basis, plan),
-        season=None if season is None else season / season[pd.Period(period, "M").month - 1],
+        **_season([basis.years.get((name, str(region))) for region in rows.index], pd.Period(period, "M").month - 1),
     )
+
+
+def _season(years: list[YearSeason | None], now: int) -> dict[str, np.ndarray]:
+    """Season of each region over that of today's month (0 January), with a root of its covariance; none where none has one."""
+    if not any(years):
+        return {}
+    factor, root = np.ones((len(years), YEAR)), np.zeros((len(years), YEAR, YEAR))
+    for place, year in enumerate(years):
+        if year is not None:
+            over = year.root()
+            factor[place], root[place] = year.factor / year.factor[now], over - over[now]
+    return {"season": factor, "season_root": root}
 
 
 def _growth_doubt(measured: np.ndarray, plan: Plan) -> np.ndarray:

@@ -5,14 +5,15 @@ One path of one cell (workload w, region r) is
     units_t = level x start x prod_k (1 + g d^k) x launches_t x season_t x alive_t x exp(noise_t)
 
 and, of a workload that is still to come, seats x adopted share_t x units per seat instead of level and
-growth. `work_t` is units_t times the size of a unit relative to today: tokens per request and requests per
+growth. season_t is exp(m_t + (L z)_t) by the calendar month of t, with twelve draws z that hold for all years.
+`work_t` is units_t times the size of a unit relative to today: tokens per request and requests per
 session creep, see `demand.unit_size`.
 Every draw is a standard normal
 
     z = sqrt(c) z_common + sqrt(1 - c) z_own,
 
 so that any two workloads agree by the correlation c in each driver: growth, damping of growth, start,
-delays, size of a unit, noise. Growth, start, size and delays are those of a workload, the same in all its
+delays, size of a unit, season, noise. Growth, start, size, season and delays are drawn for a workload, the same in all its
 regions; noise is that of a cell, autoregressive from month to month and relative to that of today. Without spread every path
 is the planned one.
 
@@ -37,6 +38,7 @@ BLOCK, MOST_BYTES = 250, 2**30
 START, GROWTH, DAMPING, SIZE, DELAY, ADOPTION = range(6)
 DRIVERS = 6
 WEEKS_PER_MONTH = 365 / 7 / 12
+YEAR = 12
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,10 @@ class Workload:
     size_growth: float = 0.0  # growth a month of the work of a unit
     size_growth_sd: float = 0.0  # standard error of its logarithm
     size_sd: float = 0.0  # doubt of the logarithm of the work of a unit today: stated, not measured
-    season: np.ndarray | None = None  # [12] factor by calendar month, January first, where one is proven
+    season: np.ndarray | None = (
+        None  # [12] or [R, 12] middle factor by calendar month over that of today's, January first
+    )
+    season_root: np.ndarray | None = None  # [R, 12, 12] a root of the covariance of its logarithm; None: it is certain
     launches: tuple[Launch, ...] = ()
     retires: int | None = None  # first month without demand, 1 the first of the horizon
     adopting: Adopting | None = None
@@ -176,6 +181,8 @@ def simulate_paths(workloads: list[Workload], regions: tuple[str, ...], settings
             if item.lumpy is not None:
                 noise += np.where(item.lumpy, _today(common, own, settings, block), 0.0)[..., None]
             units[block, place] = _units(item, settings, persistent, noise)
+            if item.season_root is not None:
+                units[block, place] *= _season_drawn(item.season_root, common, own, settings, block)
             if not same_size:
                 work[block, place] = units[block, place] * _size(item, settings, persistent)[:, None, :]
     return Paths(tuple(names), tuple(regions), units, work)
@@ -202,6 +209,7 @@ class _Draws:
     """Standard normal draws of one workload, or of the factor common to all (name '')."""
 
     def __init__(self, settings: Settings, name: str, regions: tuple[str, ...]) -> None:
+        self.year = _normal(settings.seed, (name, "year"), (settings.paths, YEAR))
         drawn = -(-settings.months // MONTHS_DRAWN) * MONTHS_DRAWN + 1
         months = slice(0, settings.months + 1)
         self.persistent = _normal(settings.seed, (name, ""), (settings.paths, DRIVERS))
@@ -222,6 +230,18 @@ def _mixed(common: _Draws, own: _Draws, settings: Settings, block: slice) -> tup
     persistent = shared * common.persistent[block] + alone * own.persistent[block]
     noise = shared * common.noise[block] + alone * own.noise[block]
     return persistent, remembering(noise, settings.noise_memory)
+
+
+def _season_drawn(root: np.ndarray, common: _Draws, own: _Draws, settings: Settings, block: slice) -> np.ndarray:
+    """Season of a path over the middle one, [S, R, T]."""
+    shared, alone = np.sqrt(settings.correlation), np.sqrt(1 - settings.correlation)
+    normal = shared * common.year[block] + alone * own.year[block]
+    return np.exp(np.einsum("sk,rtk->srt", normal, root[:, _calendar(settings)]))
+
+
+def _calendar(settings: Settings) -> np.ndarray:
+    """Calendar month of each month of the horizon, 0 January, [T]."""
+    return (settings.first_calendar_month - 1 + np.arange(settings.months)) % YEAR
 
 
 def _today(common: _Draws, own: _Draws, settings: Settings, block: slice) -> np.ndarray:
@@ -259,7 +279,7 @@ def _units(item: Workload, settings: Settings, persistent: np.ndarray, noise: np
         late = slip if launch.slips else np.zeros_like(slip)
         factor *= np.where(months == (launch.month + late)[:, None], launch.multiplier, 1.0)
     if item.season is not None:
-        factor *= item.season[(settings.first_calendar_month - 2 + months) % 12]
+        path = path * item.season[..., _calendar(settings)]
     if item.retires is not None:
         factor *= months < (item.retires + slip)[:, None]
     noise *= item.noise_sd[:, None]

@@ -1,6 +1,8 @@
-"""Does a series repeat with the clock? A permutation test that keeps what happens within a cycle."""
+"""Does a series repeat with the clock? A permutation test that keeps what happens within a cycle; and what a year looks like."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,7 +11,6 @@ MAX_CHANCE, TURNS = 0.01, 499
 _SEED = 20260101
 #: Variance within cycles below this share of the mean square counts as none.
 NO_VARIANCE = 1e-9
-MONTHS_PER_YEAR, YEARS_FOR_A_YEAR = 12, 3
 
 
 def season_test(values: np.ndarray, places: int, turns: int = TURNS) -> tuple[float, float]:
@@ -84,14 +85,6 @@ def _explained(rest: np.ndarray, known: np.ndarray) -> np.ndarray:
     return (rest.sum(axis=1) ** 2 / np.maximum(count, 1)).sum(axis=1)
 
 
-def _slope_beside_season(logs: np.ndarray) -> float:
-    """Least-squares slope a month, each calendar month about its own mean: that of a line and twelve levels fitted at once."""
-    padded = np.concatenate([logs, np.full(-len(logs) % MONTHS_PER_YEAR, np.nan)]).reshape(-1, MONTHS_PER_YEAR)
-    time = np.where(np.isfinite(padded), np.arange(padded.size, dtype=float).reshape(padded.shape), np.nan)
-    rest = [table - _means(table.T, np.isfinite(table.T)) for table in (time, padded)]
-    return float(np.nansum(rest[0] * rest[1]) / np.nansum(rest[0] ** 2))
-
-
 def day_means(hourly: np.ndarray) -> np.ndarray:
     """Mean of each whole day of an hourly series, missing hours left out; NaN for a day without any."""
     hourly = np.asarray(hourly, dtype=float)
@@ -99,39 +92,32 @@ def day_means(hourly: np.ndarray) -> np.ndarray:
     return _means(days, np.isfinite(days))
 
 
-def month_factors(monthly: np.ndarray, first_calendar_month: int) -> np.ndarray | None:
-    """Factor of each calendar month (January first, geometric mean 1), or None where no season is proven.
+@dataclass(frozen=True)
+class YearSeason:
+    """Logarithm of demand in each calendar month, January first, beside level and growth: a normal law with its doubt.
 
-    Needs three years: by the test of `season_test` two agree by chance once in twelve times. Months count on
-    the logarithm about a straight line, whose slope is that of the years of each calendar month, so that a season that a
-    part of a year holds more or less of does not tilt it; missing (NaN) and empty months are left out.
-
-    Parameters
-    ----------
-    monthly : (n,) units per day of consecutive months, the first of them `first_calendar_month` (1 to 12).
-
-    >>> demand = 100 * 1.02 ** np.arange(48) * np.tile([1.3, *[1.0] * 11], 4)
-    >>> found = month_factors(demand, 1)
-    >>> round(float(found[0] / found[1]), 2)
-    1.3
-    >>> month_factors(demand[:24], 1) is None
-    True
+    Only differences between months count: what all share is part of the level. See `aifactory.demand.month_trend`.
     """
-    monthly = np.asarray(monthly, dtype=float)
-    known = monthly > 0
-    if known.sum() < YEARS_FOR_A_YEAR * MONTHS_PER_YEAR:
-        return None
-    logs = np.where(known, np.log(np.where(known, monthly, 1.0)), np.nan)
-    # the trend is that of yearly means, so that a season does not tilt it
-    whole = len(monthly) // MONTHS_PER_YEAR * MONTHS_PER_YEAR
-    table = logs[:whole].reshape(-1, MONTHS_PER_YEAR)
-    rest = logs[:whole] - np.repeat(_means(table, np.isfinite(table)), MONTHS_PER_YEAR)
-    _, chance = season_test(rest, MONTHS_PER_YEAR)
-    if not chance <= MAX_CHANCE:
-        return None
-    level = logs[:whole] - _slope_beside_season(logs) * np.arange(whole)
-    table = level.reshape(-1, MONTHS_PER_YEAR)
-    rest = table - _means(table, np.isfinite(table))[:, None]
-    by_place = _means(rest.T, np.isfinite(rest.T))
-    factor = np.exp(np.roll(by_place, first_calendar_month - 1))
-    return factor / np.exp(np.log(factor).mean())
+
+    log_mean: np.ndarray  # [12]
+    covariance: np.ndarray  # [12, 12]
+
+    @property
+    def factor(self) -> np.ndarray:
+        """Middle factor of each calendar month, [12], geometric mean 1.
+
+        >>> YearSeason(np.log([4.0, *[1.0] * 10, 0.25]), np.zeros((12, 12))).factor.round(2)[[0, 1, 11]].tolist()
+        [4.0, 1.0, 0.25]
+        """
+        return np.exp(self.log_mean - self.log_mean.mean())
+
+    @property
+    def log_sd(self) -> np.ndarray:
+        """Deviation of the logarithm of each factor, [12]."""
+        about = np.eye(len(self.log_mean)) - 1.0 / len(self.log_mean)
+        return np.sqrt(np.maximum(np.diag(about @ self.covariance @ about), 0.0))
+
+    def root(self) -> np.ndarray:
+        """Symmetric root of the covariance, [12, 12]: times twelve standard normals it is a draw about the mean."""
+        values, vectors = np.linalg.eigh(self.covariance)
+        return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T

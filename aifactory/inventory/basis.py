@@ -7,13 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from aifactory.demand.events import launch_factor
 from aifactory.demand.profile import MIN_GROWTH_MONTHS, SHORT_TREND, kept_share
 from aifactory.demand.scenario_inputs import DemandBasis
-from aifactory.demand.season import month_factors
 from aifactory.demand.unit_size import Creep, unit_creep
-from aifactory.inputs.plan import Plan
 from aifactory.inputs.workspace import Workspace
+from aifactory.inventory.seasons import Years, seasons
 
 #: Work of a generated token over that of a prompt token, where no price says so: typical of hosted models.
 OUTPUT_OVER_INPUT = 4.0
@@ -23,14 +21,14 @@ DAYS_PER_WEEK = 7
 def demand_basis(
     ws: Workspace,
     windows: pd.DataFrame,
-    monthly: pd.DataFrame,
+    years: Years,
     profile: pd.DataFrame,
     cases: pd.DataFrame,
     token_growth: pd.DataFrame,
 ) -> DemandBasis:
     """Collect what is known of demand up to the reporting month.
 
-    `cases` are the use cases with the month's cost per unit.
+    `cases` are the use cases with the month's cost per unit, `years` the seasons beside the profile.
     """
     return DemandBasis(
         profile=profile,
@@ -39,7 +37,8 @@ def demand_basis(
         chain=ws.table("demand_chain"),
         what_ifs=ws.table("demand_what_ifs"),
         size_growth=size_growth(token_growth, ws.table("api_prices"), ws.plan.value("unknown_size_growth_sd")),
-        seasons=seasons(monthly, ws.period, ws.plan),
+        years=years,
+        seasons=seasons(profile, years, ws.period),
         weekly_units=weekly_units(windows, profile, ws.period, launches_of(ws), ws.plan.value("unknown_growth_sd")),
     )
 
@@ -54,23 +53,6 @@ def size_growth(token_growth: pd.DataFrame, api_prices: pd.DataFrame, prior_sd: 
     known = token_growth[token_growth["per_request"] > 0]
     found = {str(name): unit_creep(rows, weight, prior_sd) for name, rows in known.groupby("use_case_id")}
     return {name: creep for name, creep in found.items() if creep is not None}
-
-
-def seasons(monthly: pd.DataFrame, period: str, plan: Plan) -> dict[str, np.ndarray]:
-    """Factor by calendar month of the use cases whose months repeat with the year, tested against chance.
-
-    What launches of the plan state is taken out first: a peak that is stated for every year is no second season.
-    """
-    past = monthly[monthly["month"] <= period]
-    found = {}
-    for name, rows in past.groupby("use_case_id"):
-        sums = rows.groupby("month")["units"].sum()
-        span = pd.period_range(sums.index.min(), period, freq="M")
-        per_day = sums.reindex(span.astype("str")).to_numpy(dtype=float) / span.days_in_month.to_numpy()
-        factor = month_factors(per_day / launch_factor(plan, str(name), span), int(span[0].month))
-        if factor is not None:
-            found[str(name)] = factor
-    return found
 
 
 def launches_of(ws: Workspace) -> dict[str, pd.Timestamp]:

@@ -23,6 +23,7 @@ from aifactory.inventory.owners import coverage, filled_fields, no_owner_knows, 
 from aifactory.inventory.questions import three_questions
 from aifactory.inventory.residency import fleet_of, hourly_demand, local_of
 from aifactory.inventory.retiring import retiring_findings, retiring_models
+from aifactory.inventory.seasons import told_seasons, untested_seasons
 from aifactory.inventory.tenants import tenant_concentration
 from aifactory.inventory.today import untold_findings
 from aifactory.inventory.waste import find_waste
@@ -89,14 +90,14 @@ def build_inventory(ws: Workspace) -> Inventory:
     windows = demand.all_windows(ws)
     monthly = demand.demand_by_month(ws, windows)
     whole = demand.whole_months(ws, windows, monthly)
-    profile = demand.profile_demand(ws, windows, monthly)
+    profile, years = demand.profile_and_years(ws, windows, monthly)
     rate = spend.accelerator_rate(used)
     pools = service.pool_summary(ws, rate, used)
     levels = service.service_levels(ws, profile)
     cases = _use_cases(ws, used, monthly)
     hours, hourly = float(len(hours_of_month(ws.period))), hourly_demand(windows, ws)
     growth = token_growth(ws, windows)
-    basis = demand_basis(ws, windows, whole, profile, cases, growth)
+    basis = demand_basis(ws, windows, years, profile, cases, growth)
     scenarios = simulate_demand(basis, ws.plan, ws.period)
     retiring, late = retiring_models(ws, used), _of_levels(ws, whole, basis, cases) + findings.late_usage(month)
     hosted = hosted_today(ws, _units_hosted(ws, used, monthly), retiring)
@@ -168,16 +169,16 @@ def _asked(ws: Workspace, cases: pd.DataFrame, profile: pd.DataFrame) -> dict[st
 def _not_told_of_seasons(ws: Workspace, profile: pd.DataFrame, monthly: pd.DataFrame, basis: DemandBasis) -> list[str]:
     served = monthly[monthly["service_unit"] != "accelerator_hour"]
     return (
-        demand.untested_seasons(profile, monthly, ws.period)
+        untested_seasons(profile, monthly, ws.period)
         + unstated_peaks(ws.plan, monthly, ws.period)
-        + past_departures(ws.plan, served, ws.period, basis.seasons)
+        + past_departures(ws.plan, served, ws.period, told_seasons(profile, basis.seasons))
     )
 
 
 def _of_levels(ws: Workspace, monthly: pd.DataFrame, basis: DemandBasis, cases: pd.DataFrame) -> list[findings.Finding]:
     """Levels that all months to come are planned from, though they stand out from the months before, or were to be gone."""
     served = monthly[monthly["service_unit"] != "accelerator_hour"]
-    told = present_departures(ws.plan, served, ws.period, basis.seasons)
+    told = present_departures(ws.plan, served, ws.period, told_seasons(basis.profile, basis.seasons))
     return [findings.Finding(findings.LEVEL, text) for text in told] + findings.outlived(cases, ws.period)
 
 

@@ -10,32 +10,30 @@ import pandas as pd
 from aifactory.demand.events import launch_factor
 from aifactory.demand.lengths import length_correlation
 from aifactory.demand.lost_days import lost_days
-from aifactory.demand.lumps import lumps_of
-from aifactory.demand.month_trend import TOLD, trend_of_months
+from aifactory.demand.lumps import Lumps, lumps_of
+from aifactory.demand.month_trend import trend_of_months
 from aifactory.demand.profile import (
     MIN_UNITS,
+    Trend,
     hours_of_month,
     monthly_trend,
     profile_series,
     running_accelerators,
 )
+from aifactory.demand.season import YearSeason
 from aifactory.demand.shapes import minute_dispersion, second_dispersion
 from aifactory.demand.weekday_mix import average_days, weekday_factors
 from aifactory.inputs.aggregate.cube import probed_second
 from aifactory.inputs.workspace import Workspace
-from aifactory.inventory.basis import seasons
 from aifactory.serving.platforms import platforms_with
-from aifactory.units import HOURS_PER_DAY, MINUTES_PER_HOUR, SECONDS_PER_HOUR, few, percent
+from aifactory.units import HOURS_PER_DAY, MINUTES_PER_HOUR, SECONDS_PER_HOUR, few
 
 COUNTS = ["requests", "errors", "retries", "input_tokens", "cached_input_tokens", "output_tokens"]
 PAIR = ["use_case_id", "region"]
-#: Years of months that a yearly season needs to be proven.
-YEARS_FOR_A_YEAR = 3
 #: A month with fewer observed days says nothing about a trend.
 MIN_DAYS = 7
 DAY_MINUTES, DAYS_PER_MONTH = 1440, 365.25 / 12
 EPOCH, NO_DAYS = pd.Timestamp("1970-01-01", tz="UTC"), pd.Series(dtype="float64")
-NO_SEASON = np.ones(12)
 #: Columns of a profile without demand that later stages read.
 EMPTY_PROFILE = {
     **dict.fromkeys([*PAIR, "workload_class", "service_unit"], "str"),
@@ -155,14 +153,24 @@ def _hours_by_month(jobs: pd.DataFrame, speed: pd.Series) -> pd.Series:
 
 
 def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) -> pd.DataFrame:
-    """Profile of every use case and region in the reporting month; see `demand.profile`. Trends are those of `whole_months`."""
+    """Profile of every use case and region in the reporting month, see `profile_and_years`."""
+    return profile_and_years(ws, windows, monthly)[0]
+
+
+def profile_and_years(
+    ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame
+) -> tuple[pd.DataFrame, dict[tuple[str, str], YearSeason]]:
+    """Profile of every use case and region in the reporting month, and the season of the year of those that have one.
+
+    See `demand.profile` and `demand.month_trend`. Trends and seasons are those of `whole_months` without stated launches.
+    """
     month = windows[windows["window_start_utc"].dt.strftime("%Y-%m") == ws.period]
     ends = windows["window_start_utc"] + pd.to_timedelta(windows["window_minutes"], unit="min")
     spans = windows.assign(end=ends).groupby(PAIR).agg(first=("window_start_utc", "min"), last=("end", "max"))
     hours, prior = hours_of_month(ws.period), ws.plan.value("unknown_growth_sd")
     training = set(ws.table("use_cases").query("service_unit == 'accelerator_hour'")["use_case_id"])
     whole = whole_months(ws, windows, monthly)
-    rows, by_day, yearly = [], _units_by_day(windows, ws.period), seasons(whole, ws.period, ws.plan)
+    rows, by_day, years = [], _units_by_day(windows, ws.period), {}
     begun = spans.index[spans["first"] <= hours[-1]].difference(month.set_index(PAIR).index)
     idle = [pair for pair in begun if pair[0] in training]
     for (use_case, region), group in [*month.groupby(PAIR), *((pair, month.iloc[:0]) for pair in idle)]:
@@ -182,10 +190,11 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
         trend = monthly_trend(levels, prior, centre=centre)
         lumps = lumps_of(levels, trend.growth) if use_case in training else None
         if lumps is None:
-            season = yearly.get(str(use_case), NO_SEASON)[months.month - 1]
-            trend = trend_of_months(levels / season, prior, centre=centre)
+            trend = trend_of_months(levels, prior, centre=centre, first_calendar_month=months[0].month)
         if group.empty and lumps is None:
             continue
+        if trend.year is not None:
+            years[str(use_case), str(region)] = trend.year
         rows.append(
             {
                 "use_case_id": use_case,
@@ -195,12 +204,7 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
                 "observed_share": found.observed_hours / len(hours),
                 "window_minutes": minutes,
                 **_bursts(group, minutes),
-                "growth_per_month": trend.growth,
-                "growth_months": trend.months if lumps is None else lumps.months,
-                "growth_log_sd": trend.log_sd,
-                "growth_step": trend.step,
-                "growth_season": trend.season,
-                "month_scatter": trend.scatter if lumps is None else lumps.log_sd,
+                **_of_trend(trend, lumps),
                 "level_per_hour": found.units_per_hour_avg / mix if lumps is None else lumps.level / HOURS_PER_DAY,
                 "week_mix": mix,
                 "lumpy": lumps is not None,
@@ -211,9 +215,21 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
     for row in rows:
         row["length_correlation"] = pairs.get((row["use_case_id"], row["region"]), np.nan)
     if not rows:
-        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in EMPTY_PROFILE.items()})
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in EMPTY_PROFILE.items()}), {}
     profile = pd.DataFrame(rows).merge(known, on="use_case_id")
-    return _with_shares(profile, monthly[monthly["month"] == ws.period])
+    return _with_shares(profile, monthly[monthly["month"] == ws.period]), years
+
+
+def _of_trend(trend: Trend, lumps: Lumps | None) -> dict[str, float]:
+    """Growth with its doubt, what was set apart, and the scatter of months; months and scatter are those of lumps where there are."""
+    return {
+        "growth_per_month": trend.growth,
+        "growth_months": trend.months if lumps is None else lumps.months,
+        "growth_log_sd": trend.log_sd,
+        "growth_step": trend.step,
+        "growth_season": trend.season,
+        "month_scatter": trend.scatter if lumps is None else lumps.log_sd,
+    }
 
 
 def _at_once(group: pd.DataFrame) -> float:
@@ -381,30 +397,3 @@ def _with_shares(profile: pd.DataFrame, month: pd.DataFrame) -> pd.DataFrame:
     }
     table = profile.assign(**{name: values.to_numpy() for name, values in share.items()})
     return table.sort_values(["workload_class", *PAIR], ignore_index=True)
-
-
-def untested_seasons(profile: pd.DataFrame, monthly: pd.DataFrame, period: str) -> list[str]:
-    """Seasons that the data cannot prove or rule out yet, in words.
-
-    A yearly season asks for three years: with the test of `demand.season` two years agree by chance
-    once in twelve times, three once in 144.
-    """
-    months = monthly.loc[(monthly["month"] <= period) & (monthly["units"] > 0), "month"].nunique()
-    found = []
-    if months < YEARS_FOR_A_YEAR * 12:
-        text = f"A yearly season cannot be tested: {months} month{'s' if months > 1 else ''} of history; {YEARS_FOR_A_YEAR * 12} are needed to tell it from chance."
-        found.append(f"{text} The growth of demand allows for one, from 13 months on by those that lie a year apart.")
-        likely = profile[profile["growth_season"] >= TOLD] if "growth_season" in profile else profile.iloc[:0]
-        if len(likely):
-            places = few([f"{row.use_case_id} in {row.region} ({percent(row.growth_season)} likely)" for row in likely.itertuples()], 5)  # fmt: skip
-            found.append(
-                f"Months seem to repeat by the year for {places}: the forecast holds no such season, it takes the level of {period} for that of the year."
-            )
-    for name, season in (("daily", "autocorrelation_24h"), ("weekly", "weekly_chance")):
-        blind = profile[profile[season].isna() & (profile["units_month"] > 0)]
-        if len(blind):
-            places = few([f"{row.use_case_id} in {row.region}" for row in blind.itertuples()], 5)
-            found.append(
-                f"A {name} season cannot be tested for {places}: too few cycles, too long windows, or no variation."
-            )
-    return found

@@ -169,7 +169,7 @@ def table_reserves(ws: Workspace, plan: BuyPlan) -> Block:
     }
     note = (
         "Basis: 95th percentile of the hours of the last lead time; the lead time is the review period and the quickest capacity on offer. Targets by criticality are assumptions of the plan. "
-        "Hours are taken at today's level without what launches and a proven yearly season state, growth and both are in the demand of each month. The past record is out of sample but for the trend; nine of ten lead times to come stay below the column beside it (seven of ten from a history of fewer than ten lead times). Orders follow the column over the peak hour, launch months the article's ratio if that is higher."
+        "Hours are taken at today's level without what launches and the season of the year make of them, growth and both are in the demand of each month. The past record is out of sample but for the trend; nine of ten lead times to come stay below the column beside it (seven of ten from a history of fewer than ten lead times). Orders follow the column over the peak hour, launch months the article's ratio if that is higher."
     )
     measured = plan.reserves[plan.reserves["known_from"] != DEMAND_CHAIN]
     return table(

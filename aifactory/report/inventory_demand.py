@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from calendar import month_name
+from calendar import month_abbr, month_name
 
 import numpy as np
 import pandas as pd
 
+from aifactory.demand.scenarios import Z90
+from aifactory.demand.season import YearSeason
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.inventory.seasons import told_seasons
 from aifactory.report import charts
 from aifactory.report.blocks import (
     Block,
@@ -50,14 +53,18 @@ def demand_section(inv: Inventory) -> Group:
 
 
 def _yearly(inv: Inventory) -> str:
-    """Use cases whose months are proven to repeat with the year, with the highest and the lowest."""
+    """Use cases whose months are likely to repeat with the year, with the highest and the lowest; else how far factors reach."""
+    every = inv.demand_basis.seasons
     named = [
         f"{name} (highest in {month_name[1 + int(factor.argmax())]} at {num(factor.max(), 2)} times the mean month, lowest in {month_name[1 + int(factor.argmin())]} at {num(factor.min(), 2)})"
-        for name, factor in sorted(inv.demand_basis.seasons.items())
+        for name, factor in sorted(told_seasons(inv.demand_profile, every).items())
     ]
-    return (
-        f" With the months of the year, beside growth and stated launches, repeat {join_words(named)}." if named else ""
-    )
+    if named:
+        return f" With the months of the year, beside growth and stated launches, repeat {join_words(named)}: each month to come is planned at its factor."
+    if not every:
+        return ""
+    low, high = min(map(np.min, every.values())), max(map(np.max, every.values()))
+    return f" No season of the year is likely so far: the months to come are planned at {num(low, 2)} to {num(high, 2)} times the mean month."
 
 
 def _class_peaks(inv: Inventory) -> str:
@@ -170,13 +177,39 @@ def table_seasons(ws: Workspace, inv: Inventory) -> Block:
         "weekly_share": Col("Effect", "num2"),
         "weekly_chance": Col("Chance", "num3"),
         "weekend_factor": Col("Weekend / weekday", "num2"),
+        "growth_season": Col("Season of the year, chance", "pct0"),
+        "high": Col("Highest month"),
+        "low": Col("Lowest month"),
     }
     note = (
         "A season needs an effect of 0.2 (of a day: autocorrelation after 24 hours; of a week: share of the variance of daily means that weekdays explain, and 0.2 after 168 hours) "
-        "and a chance of at most 0.01 in 499 random turns of its days or weeks, which keep neighbouring hours together. A dash could not be tested."
+        "and a chance of at most 0.01 in 499 random turns of its days or weeks, which keep neighbouring hours together. A dash could not be tested. "
+        "Of the year: chance that months repeat, beside growth and a lasting step; the highest and lowest month in times the mean one, with the 80 % range. Plans take each month to come at the middle factor of "
+        "its calendar month over that of this month and draw its doubt; fewer than 13 months hold none twice, 36 hold each three times."
     )
-    return table(inv.demand_profile.reindex(columns=[*columns]), caption="Seasons, tested against chance", source=DEMAND,
+    years = [
+        _ends_of_year(inv.demand_basis.years.get(pair))
+        for pair in zip(*(inv.demand_profile[key] for key in ("use_case_id", "region")), strict=True)
+    ]
+    frame = inv.demand_profile.assign(high=[high for high, _ in years], low=[low for _, low in years])
+    return table(frame.reindex(columns=[*columns]), caption="Seasons, tested against chance", source=DEMAND,
                  as_of=ws.as_of, columns=columns, max_rows=12, note=note)  # fmt: skip
+
+
+def _ends_of_year(year: YearSeason | None) -> tuple[str, str]:
+    """Highest and lowest month with factor and 80 % range; dashes without a season.
+
+    >>> _ends_of_year(YearSeason(np.log([4.0, *[1.0] * 10, 0.25]), np.zeros((12, 12))))
+    ('Jan 4.00 (4.00 to 4.00)', 'Dec 0.25 (0.25 to 0.25)')
+    """
+    if year is None:
+        return "", ""
+    low, high = (year.factor * np.exp(side * Z90 * year.log_sd) for side in (-1, 1))
+    told = [
+        f"{month_abbr[1 + at]} {num(year.factor[at], 2)} ({num(low[at], 2)} to {num(high[at], 2)})"
+        for at in (int(year.factor.argmax()), int(year.factor.argmin()))
+    ]
+    return told[0], told[1]
 
 
 def chart_demand_months(ws: Workspace, inv: Inventory) -> Figure | Block:

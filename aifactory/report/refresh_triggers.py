@@ -134,7 +134,7 @@ def _steps_table(ws: Workspace, review: Review) -> Block:
     }
     note = (
         "Average accelerators at work, at the capacity that was approved, against the load that the plan expected in "
-        "the month of the order; straight line through six months. A month counts as its weeks do, whatever working days it holds. Demand is taken as in that month, by proven yearly seasons and stated launches, where accelerators are ordered, and as measured where they are rented. A dash: the trend does not reach it within three years. A fired step is "
+        "the month of the order; straight line through six months. A month counts as its weeks do, whatever working days it holds. Demand is taken as in that month, by the season of the year and stated launches, where accelerators are ordered, and as measured where they are rented. A dash: the trend does not reach it within three years. A fired step is "
         "closed by a decision about its region and accelerator in the decisions table."
     )
     if "not_before" in columns:

@@ -95,8 +95,8 @@ def band_triggers(
     six months reaches it within three months or the lead time; `no room yet`: the load is there, and power, space or money of
     the plan are not before `not_before`; `held back`: the order month has come, the load has not; else `quiet`.
 
-    Orders stay for their term, so their load is what the demand of a month comes to in the month of the order, by known
-    seasons and stated launches (`usual`, see `demand.events.usual_factor`): a yearly peak alone releases none. Capacity
+    Orders stay for their term, so their load is what the demand of a month comes to in the month of the order, by the
+    season of the year and stated launches (`usual`, see `demand.events.usual_factor`): a yearly peak alone releases none. Capacity
     is held while demand is there, so its load is the measured one.
     """
     if approved.empty or steps.empty or approved["load_accelerators"].isna().all():

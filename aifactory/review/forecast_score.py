@@ -10,8 +10,7 @@ import pandas as pd
 from aifactory.demand.forecast import simulate_demand
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
-from aifactory.inventory.basis import seasons
-from aifactory.inventory.demand import profile_demand
+from aifactory.inventory.demand import profile_and_years
 from aifactory.review.monthly import planned_bands, previous_month
 from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH
 
@@ -29,10 +28,9 @@ def earlier_forecast(ws: Workspace, inventory: Inventory, mix: pd.Series | None 
     """
     last = previous_month(ws.period)
     earlier = Workspace(ws.path, last, ws.plan, ws.tables, ws.checks, ws.sources)
-    profile = profile_demand(earlier, inventory.windows, inventory.demand_monthly)
+    profile, years = profile_and_years(earlier, inventory.windows, inventory.demand_monthly)
     columns = {"p50": "units", "p10": "units_p10", "p90": "units_p90"}
-    seen = seasons(inventory.demand_monthly, last, ws.plan)
-    basis = replace(inventory.demand_basis, profile=profile, seasons=seen, weekly_units={}, what_ifs=None)
+    basis = replace(inventory.demand_basis, profile=profile, years=years, weekly_units={}, what_ifs=None)
     bands = simulate_demand(basis, ws.plan, last).use_cases.set_index(["month", "use_case_id"])[[*columns]]
     hours = pd.PeriodIndex(bands.index.get_level_values("month"), freq="M").days_in_month.to_numpy() * HOURS_PER_DAY
     share = 1.0 if mix is None else mix.reindex(bands.index).fillna(1.0).to_numpy()

@@ -26,6 +26,8 @@ UNIT_COST = "rise of unit cost in a month"
 WATCH_SHARE = 0.9
 MAX_UNATTRIBUTED = 0.05
 MAX_UNIT_COST_RISE = 0.10
+#: Part of a rise of unit cost that a season explains below which it is not named.
+TOLD_BEYOND = 0.005
 APPROACHING_MONTHS = 3.0
 TREND_MONTHS = 6
 #: A slope below is rounding, not a trend.
@@ -131,13 +133,13 @@ def _unit_cost_rows(ws: Workspace, inventory: Inventory, unit_cost_change: pd.Se
     rows = []
     for name, change in unit_cost_change.dropna().items():
         beyond = beyond_season(float(change), _expected_volume(ws, inventory, str(name)))
-        subject = name if beyond == change else f"{name}, beyond its season"
+        subject = name if change - beyond < TOLD_BEYOND else f"{name}, beyond its season"
         rows.append((UNIT_COST, subject, beyond, MAX_UNIT_COST_RISE, "fraction", owners.get(name, "")))
     return rows
 
 
 def _expected_volume(ws: Workspace, inventory: Inventory, use_case: str) -> float:
-    """Units of this month over those of last month as far as a proven yearly season and stated events say."""
+    """Units of this month over those of last month as far as the season of the year and stated events say."""
     months = pd.period_range(end=pd.Period(ws.period, "M"), periods=2, freq="M")
     factor = usual_factor(ws.plan, inventory.demand_basis.seasons, use_case, months)
     return float(factor[1] / factor[0]) if factor[0] > 0 else 1.0

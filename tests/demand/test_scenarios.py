@@ -63,6 +63,38 @@ def test_launch_season_and_end_by_hand():
     assert cell(paths)[0].tolist() == pytest.approx([100, 100, 150, 200, 100, *[0] * 7])
 
 
+def test_a_season_of_each_region_is_drawn_once_for_all_years():
+    """Months over today's: their logarithms have the mean and covariance of the season, the same month of two years agrees."""
+    random = np.random.default_rng(3)
+    loads = random.normal(0, 0.1, (12, 12))
+    season = np.exp(random.normal(0, 0.3, (2, 12)))
+    chat = workload(level=(100.0, 50.0), season=season, season_root=np.stack([loads, np.zeros((12, 12))]))
+    settings = replace(CALM, months=24, paths=4000, first_calendar_month=3)
+    units = simulate_paths([chat], ("eu", "us"), settings).units[:, 0]
+    months = (2 + np.arange(24)) % 12
+    np.testing.assert_allclose(units[:, 1], np.broadcast_to(50.0 * season[1, months], (4000, 24)))
+    logs = np.log(units[:, 0] / 100.0)
+    np.testing.assert_allclose(logs[:, :12], logs[:, 12:], atol=1e-12)
+    np.testing.assert_allclose(logs.mean(axis=0), np.log(season[0, months]), atol=0.02)
+    np.testing.assert_allclose(np.cov(logs[:, :12].T), (loads @ loads.T)[np.ix_(months[:12], months[:12])], atol=0.012)
+
+
+def test_a_season_leaves_the_other_draws_as_they_are_and_correlates_like_them():
+    wide = workload("chat", growth_sd=0.05, noise_sd=0.1)
+    root = np.broadcast_to(0.2 * np.eye(12), (1, 12, 12))
+    settings = replace(CALM, paths=4000, correlation=0.4)
+    plain = simulate_paths([wide], ("eu",), settings).units
+    both = simulate_paths(
+        [replace(wide, season_root=root), replace(wide, name="other", season_root=root)], ("eu",), settings
+    )
+    drawn = np.log(both.units[:, 0] / plain[:, 0])
+    assert np.corrcoef(drawn[:, 0, 3], np.log(plain[:, 0, 0, 3]))[0, 1] == pytest.approx(0.0, abs=0.05)
+    quiet = [workload(name, season_root=root) for name in ("chat", "other")]
+    one, other = np.log(np.swapaxes(simulate_paths(quiet, ("eu",), settings).units, 0, 1)[..., 0, 5])
+    assert np.corrcoef(one, other)[0, 1] == pytest.approx(0.4, abs=0.05)
+    assert one.std() == pytest.approx(0.2, rel=0.05)
+
+
 def test_a_launch_that_slips_for_certain_moves_by_that_many_months():
     paths = simulate_paths(
         [workload(launches=(Launch(3, 1.5),), retires=8)], ("eu",), replace(CALM, delay=exactly(2.0))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from aifactory.demand.profile import autocorrelation
-from aifactory.demand.season import MAX_CHANCE, day_means, month_factors, season_test
+from aifactory.demand.season import MAX_CHANCE, YearSeason, day_means, season_test
 
 FEW = settings(max_examples=40)
 
@@ -127,20 +127,21 @@ def test_seasons_of_real_series(shared_dir, series, places, found):
     assert (season_test(values, places)[1] <= MAX_CHANCE) is found
 
 
-@pytest.mark.parametrize("months", [36, 39, 42, 47, 48])
-@pytest.mark.parametrize("first", [1, 5, 11])
-def test_a_peak_of_the_year_does_not_tilt_its_own_factors(months, first):
-    """What ends within a year holds the peak less or more often than the other months: the trend must not take it for growth."""
-    year = np.array([0.85, *[1.0] * 8, 1.15, 2.7, 1.8])
-    calendar = (first - 1 + np.arange(months)) % 12
-    found = month_factors(1000 * 1.02 ** np.arange(months) * year[calendar], first)
-    np.testing.assert_allclose(found, year / np.exp(np.log(year).mean()), rtol=1e-9)
+@FEW
+@given(st.integers(0, 10_000), st.integers(0, 12))
+def test_a_year_is_drawn_with_its_doubt_whatever_all_months_share(seed, rank):
+    random = np.random.default_rng(seed)
+    loads = random.normal(0, 0.1, (12, rank))
+    year = YearSeason(random.normal(0, 0.3, 12), loads @ loads.T)
+    np.testing.assert_allclose(year.root() @ year.root().T, year.covariance, atol=1e-12)
+    np.testing.assert_allclose(year.root(), year.root().T, atol=1e-12)
+    assert np.log(year.factor).mean() == pytest.approx(0.0, abs=1e-12)
+    moved = YearSeason(year.log_mean + 0.7, year.covariance + 0.04)  # a shared doubt is that of the level
+    np.testing.assert_allclose(moved.factor, year.factor)
+    np.testing.assert_allclose(moved.log_sd, year.log_sd, atol=1e-7)
 
 
-def test_factors_of_the_year_leave_missing_months_out():
-    year = np.array([0.85, *[1.0] * 8, 1.15, 2.7, 1.8])
-    demand = 1000 * 1.02 ** np.arange(45) * year[np.arange(45) % 12]
-    demand[[3, 22]] = np.nan, 0.0
-    found = month_factors(demand, 1)
-    assert found is not None
-    np.testing.assert_allclose(found, year / np.exp(np.log(year).mean()), rtol=0.06)
+def test_the_doubt_of_a_factor_by_hand():
+    """One month of variance 1.44, the others known: about the mean of twelve it keeps 11/12 of it, they take 1/12."""
+    year = YearSeason(np.zeros(12), np.diag([1.44, *[0.0] * 11]))
+    assert year.log_sd.tolist() == pytest.approx([1.2 * 11 / 12, *[1.2 / 12] * 11])

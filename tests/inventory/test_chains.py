@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 
 from aifactory.demand.unit_size import Creep
-from aifactory.inputs.plan import Launch
 from aifactory.inventory import build_inventory
-from aifactory.inventory.basis import seasons, size_growth, weekly_units
+from aifactory.inventory.basis import size_growth, weekly_units
 from aifactory.inventory.chains import CHAIN, CHAIN_COLUMNS, GROWN, MEASURED, STATED, chain_table, stated_lengths
 from aifactory.inventory.forecast_scores import score_forecasts
 from aifactory.report.inventory_outlook import adoption_section, class_rows, outlook
@@ -111,21 +110,6 @@ def test_growth_of_the_work_of_a_unit_stands_in_the_chain(mini_ws, inventory):
     wanted = [0.012, 1.012 * np.exp(-half) - 1, 1.012 * np.exp(half) - 1]
     assert table.loc["chat", GROWN].tolist() == pytest.approx(wanted)
     assert table.loc["images", GROWN].isna().all()  # nothing counts what an image holds
-
-
-def test_three_years_prove_a_season_and_two_do_not(mini_ws):
-    months = pd.period_range("2023-11", "2026-10", freq="M")
-    days = months.days_in_month.to_numpy()
-    units = 100.0 * days * np.where(months.month == 12, 1.5, 1.0)
-    monthly = pd.DataFrame({"month": months.astype("str"), "use_case_id": "shop", "units": units})
-    found = seasons(monthly, "2026-10", mini_ws.plan)["shop"]
-    assert found[11] / found[0] == pytest.approx(1.5, rel=0.01)
-    assert seasons(monthly.iloc[12:], "2026-10", mini_ws.plan) == {}
-    peaks = [
-        Launch(use_case_id="shop", month=f"{year}-12", demand_multiplier=1.5, milestone="peak")
-        for year in (2023, 2024, 2025)
-    ]  # stated every year, the peak is no season beside it
-    assert seasons(monthly, "2026-10", mini_ws.plan.model_copy(update={"launches": peaks})) == {}
 
 
 def test_weeks_of_a_young_use_case():

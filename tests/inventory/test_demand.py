@@ -11,6 +11,7 @@ from aifactory.demand.month_trend import trend_of_months
 from aifactory.inputs.plan import Launch
 from aifactory.inputs.workspace import load_workspace
 from aifactory.inventory import build_inventory, demand
+from aifactory.inventory.seasons import untested_seasons
 
 JOBS_HEAD = "job_id,use_case_id,region,accelerator_id,accelerators,submitted_utc,started_utc,ended_utc,status\n"
 JOB = "{0},models,{1},nvidia-a100-80-sxm,8,2026-10-10T01:00:00Z,2026-10-10T02:00:00Z,2026-10-10T03:00:00Z,{2}\n"
@@ -356,6 +357,25 @@ def test_a_proven_season_at_the_end_is_no_growth(mini_ws):
     assert (growth, months) == (pytest.approx(0.0, abs=1e-6), 37)
 
 
+def test_three_years_show_a_season_of_the_year_one_of_lumps_or_of_stated_launches_is_none(mini_ws):
+    """October at twice the other months: in the factors of the cell where nothing states it, and in none where launches do."""
+    ws = steady(mini_ws, 1440)
+    times = pd.date_range("2023-10-01", "2026-11-01", freq="D", tz="UTC", inclusive="left")
+    rows = ws.table("demand_windows").iloc[[0] * len(times)].assign(window_start_utc=times)
+    ws = with_table(ws, "demand_windows", rows.assign(service_units=np.where(times.month == 10, 48.0, 24.0)))
+    launches = [
+        Launch(use_case_id="images", month=f"{year}-10", demand_multiplier=2.0, milestone="peak")
+        for year in range(2023, 2027)
+    ]
+    stated = dataclasses.replace(ws, plan=ws.plan.model_copy(update={"launches": launches}))
+    for one, peak, spread in ((ws, 2.0, 0.02), (stated, 1.0, 1e-6)):
+        windows = demand.all_windows(one)
+        profile, years = demand.profile_and_years(one, windows, demand.demand_by_month(one, windows))
+        factor = years["images", profile["region"].iloc[0]].factor
+        assert factor[9] / factor[:9] == pytest.approx(np.full(9, peak), rel=0.05)
+        assert np.log(factor[:9]).std() < spread
+
+
 def test_a_peak_that_comes_again_and_was_not_stated_for_its_past_month_is_named(mini_ws):
     for stated, named in ((["2026-11"], True), (["2026-11", "2025-11"], False), (["2027-03"], False)):
         ws = yearly_peak(mini_ws, 2.0, stated)
@@ -398,21 +418,17 @@ def test_measured_growth_of_the_sample_has_the_sign_it_was_made_with(sample_ws):
 
 def test_a_year_needs_three_years(profile, mini_ws, windows):
     monthly = demand.demand_by_month(mini_ws, windows)
-    texts = demand.untested_seasons(profile.reset_index(), monthly, "2026-10")
+    texts = untested_seasons(profile.reset_index(), monthly, "2026-10")
     assert texts[0] == (
-        "A yearly season cannot be tested: 2 months of history; 36 are needed to tell it from chance. "
-        "The growth of demand allows for one, from 13 months on by those that lie a year apart."
+        "A season of the year is not forecast: 2 months of history; it is from 7 on, and 13 hold a calendar month twice."
     )
-    likely = demand.untested_seasons(profile.reset_index().assign(growth_season=[0.93, *[0.5] * (len(profile) - 1)]), monthly, "2026-10")  # fmt: skip
-    name, region = profile.index[0]
-    assert (
-        f"Months seem to repeat by the year for {name} in {region} (93 % likely): the forecast holds no such season"
-        in likely[1]
-    )
+    for first, word in (("2026-04", "7 months of history, which hold no calendar month twice"), ("2025-10", "as far as 13 months of history bear it out"), ("2023-12", "36 hold each calendar month three times and prove it")):  # fmt: skip
+        some = pd.DataFrame({"month": pd.period_range(first, "2026-10", freq="M").astype("str"), "units": 1.0})
+        assert word in untested_seasons(profile.reset_index().iloc[:0], some, "2026-10")[0]
     # images run at one level: no variation, so neither season can be seen
     assert any("daily season cannot be tested for images in eu" in text for text in texts)
     long = pd.DataFrame({"month": pd.period_range("2023-11", "2026-10", freq="M").astype("str"), "units": 1.0})
-    assert demand.untested_seasons(profile.reset_index().iloc[:0], long, "2026-10") == []
+    assert untested_seasons(profile.reset_index().iloc[:0], long, "2026-10") == []
 
 
 def test_bursts_of_hours_by_hand():

@@ -138,7 +138,9 @@ def test_staying_local_has_a_price_where_the_bill_names_accelerators(sample):
 def test_seasons_are_said_to_be_tested_and_what_could_not_be(sample):
     text = page.demand_section(sample[1]).text
     assert "tested against chance" in text
-    assert "A yearly season cannot be tested: 13 months of history" in text
+    assert "No season of the year is likely so far: the months to come are planned at 0.99 to 1.0" in text
+    told = page.demand_section(sample[1])
+    assert "A season of the year is forecast as far as 13 months of history bear it out" in str(told)
 
 
 def test_owners_with_long_lists_are_cut_and_counted():
@@ -235,8 +237,12 @@ def test_a_proven_yearly_season_is_told_with_its_highest_and_lowest_month(tiny):
     factor = np.ones(12)
     factor[[10, 0]] = 2.4, 0.8
     basis = dataclasses.replace(inventory.demand_basis, seasons={"chat": factor})
-    text = page.demand_section(dataclasses.replace(inventory, demand_basis=basis)).text
+    profile = inventory.demand_profile.assign(growth_season=0.9)
+    text = page.demand_section(dataclasses.replace(inventory, demand_basis=basis, demand_profile=profile)).text
     assert "repeat chat (highest in November at 2.40 times the mean month, lowest in January at 0.80)" in text
+    assert "each month to come is planned at its factor" in text
+    unlikely = dataclasses.replace(inventory, demand_basis=basis)
+    assert "planned at 0.80 to 2.40 times the mean month" in page.demand_section(unlikely).text
 
 
 def test_failures_beyond_their_limit_are_said_beside_the_latency(tiny):
