@@ -7,8 +7,8 @@ that a small use case may cost next to nothing beside a large one. Beside the ot
 
 with C of `plan_terms.priced_nodes`. Work whose sites stand alone shares nodes with nobody: beside others it costs what it costs alone.
 From the platforms that are cheapest alone one use case after the other moves to its clear winner with that money among the criteria,
-else to its cheapest cell, until none moves (`settle`). All money that platforms are compared by is that beside the choice found so:
-ranks, winners, runner-up, pilots, rejections and the worth of benchmarks.
+else to its cheapest cell, until none moves; then all of a platform leave it at once, where that is cheaper in all (`settle`). All money that
+platforms are compared by is that beside the choice found so: ranks, winners, runner-up, pilots, rejections and the worth of benchmarks.
 """
 
 from __future__ import annotations
@@ -130,17 +130,40 @@ class Shared:
 
 
 def settle(shared: Shared, pools: Mapping[str, pd.DataFrame], winner: Winner) -> dict[str, str]:
-    """Platform of every use case at which none has a reason to move while the others stay.
+    """Platform of every use case at which none has a reason to move while the others stay, and no platform to be given up by all that are on it.
 
     pools : by use case, the cells one of which may be chosen (`outcome.contenders`).
 
-    A use case goes to its clear winner, else to its cheapest cell where that saves `LEAST_SAVING`; both depend on where the
-    others are. Where some still move after `ROUNDS` rounds they go by cost alone, each move of which makes the whole cheaper.
-    There may be several such choices: the start, each at its cheapest alone, decides which is found. On the sample eight orders of
-    the moves end in one choice; of six random starts two end in another, 7 % dearer in all.
+    From where each is cheapest alone they come to rest (`_rest`). There may be several such choices: use cases that share the nodes of
+    a platform may each stay for the others' sake though all would be cheaper elsewhere. So all of a platform leave it, each for its
+    cheapest other cell, and come to rest anew, by cost; the cheapest choice found so is taken where it saves `LEAST_SAVING` of the whole, still
+    once clear winners have moved, and asked again. More than one platform is not left at a time.
     """
     now = {name: _cheapest({chip: shared.alone[MIDDLE][name, chip] for chip in pool["accelerator_id"]}) for name, pool in pools.items()}  # fmt: skip
     rivals = {name: pool["accelerator_id"].tolist() for name, pool in pools.items() if len(pool) > 1}
+    now = _rest(shared, now, rivals, winner)
+    for _ in range(0 if shared.apart else ROUNDS):
+        left = [_left(shared, chip, now, rivals) for chip in sorted(set(now.values()))]
+        others = [_rest(shared, home, rivals) for home in left if home != now]
+        best = min(others, key=lambda home: _whole(shared, home), default=now)
+        usd = _whole(shared, now)
+        most = usd - LEAST_SAVING * abs(usd)
+        best = _rest(shared, best, rivals, winner) if _whole(shared, best) < most else now
+        if not _whole(shared, best) < most:
+            break
+        now = best
+    return now
+
+
+def _rest(
+    shared: Shared, home: Mapping[str, str], rivals: Mapping[str, list[str]], winner: Winner = lambda *_: None
+) -> dict[str, str]:
+    """Where use cases come to rest from a start, none moving while the others stay.
+
+    A use case goes to its clear winner, if any is told, else to its cheapest cell where that saves `LEAST_SAVING`; both depend on where the
+    others are. Where some still move after `ROUNDS` rounds they go by cost alone, each move of which makes the whole cheaper.
+    """
+    now = dict(home)
 
     def led(name: str) -> str:
         found = winner(name, now)
@@ -154,6 +177,20 @@ def settle(shared: Shared, pools: Mapping[str, pd.DataFrame], winner: Winner) ->
     restless = _moved(now, list(rivals), led)
     _moved(now, restless, cheaper)
     return now
+
+
+def _left(shared: Shared, chip: str, home: Mapping[str, str], rivals: Mapping[str, list[str]]) -> dict[str, str]:
+    """The choice once all that have another cell have left a platform, one after the other to the cheapest."""
+    now = dict(home)
+    for name in [name for name in rivals if home[name] == chip]:
+        usd = {other: shared.of(name, other, now) for other in rivals[name] if other != chip}
+        now[name] = _cheapest(usd)
+    return now
+
+
+def _whole(shared: Shared, home: Mapping[str, str]) -> float:
+    """USD over the horizon of all use cases on their platforms."""
+    return sum(shared.together(chip, home) for chip in sorted(set(home.values())))
 
 
 def _moved(now: dict[str, str], names: list[str], goal: Callable[[str], str]) -> list[str]:

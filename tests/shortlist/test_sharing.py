@@ -1,10 +1,13 @@
 """Nodes shared with other use cases: a small one moves to where it costs next to nothing."""
 
 from dataclasses import replace
+from itertools import product
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from market_cases import A100, H100, TPU, inventory, market, offer
 
 from aifactory.benchmark import build_benchmark
@@ -230,7 +233,13 @@ def test_a_clear_winner_is_one_with_the_money_of_shared_nodes(mini_ws):
 def costing(usd):
     """Shared nodes whose prices a function of use case, platform and the others' platforms gives."""
     alone = {pair: usd(*pair, {}) for pair in usd.cells}
-    return SimpleNamespace(alone={"units_per_s_per_accelerator": alone}, of=usd)
+
+    def together(chip, home):
+        """What is on a platform, one use case after the other beside those before it."""
+        on = [name for name, at in home.items() if at == chip]
+        return sum(usd(name, chip, dict.fromkeys(on[:count], chip)) for count, name in enumerate(on))
+
+    return SimpleNamespace(alone={"units_per_s_per_accelerator": alone}, of=usd, together=together, apart=False)
 
 
 class Prices:
@@ -273,6 +282,61 @@ def test_a_price_that_is_hardly_lower_moves_nobody():
             return {H100: 10.0, A100: 9.95 if "models" in home else 10.1, TPU: 10.0}[chip]
 
     assert settle(costing(Level()), POOLS, lambda *_: None)["images"] == H100
+
+
+class Nodes:
+    """A node of each platform is paid by whoever is there first, and each use case pays its own on top."""
+
+    def __init__(self, node, own):
+        self.node, self.own, self.cells = node, own, tuple(own)
+
+    def __call__(self, name, chip, home):
+        beside = any(at == chip for other, at in home.items() if other != name)
+        return self.own[name, chip] + (0.0 if beside else self.node[chip])
+
+    @property
+    def pools(self):
+        names = sorted({name for name, _ in self.own})
+        return {name: pd.DataFrame({"accelerator_id": [c for n, c in self.own if n == name]}) for name in names}
+
+
+def test_all_leave_a_platform_on_which_each_stays_for_the_others_sake():
+    """Chat and triage would each pay 3 on the H100 that train pays for, and stay on the TPU, 0 beside each other: 10 + 12 in all.
+
+    Both on the H100 are 12 + 3 + 3.
+    """
+    own = {("chat", TPU): 0.0, ("chat", H100): 3.0, ("triage", TPU): 0.0, ("triage", H100): 3.0, ("train", H100): 0.0}
+    found = settle(costing(Nodes({TPU: 10.0, H100: 12.0}, own)), Nodes({}, own).pools, lambda *_: None)
+    assert found == {"chat": H100, "train": H100, "triage": H100}
+    dear = {pair: usd * 2 for pair, usd in own.items()}  # 12 + 6 + 6 are no less than 10 + 12
+    found = settle(costing(Nodes({TPU: 10.0, H100: 12.0}, dear)), Nodes({}, dear).pools, lambda *_: None)
+    assert found == {"chat": TPU, "train": H100, "triage": TPU}
+    # who leads on the TPU whatever it costs goes back there, and the other with it
+    led = settle(costing(Nodes({TPU: 10.0, H100: 12.0}, own)), Nodes({}, own).pools, lambda name, _: TPU if name == "chat" else None)  # fmt: skip
+    assert led == {"chat": TPU, "train": H100, "triage": TPU}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 40), min_size=3, max_size=3), st.lists(st.integers(0, 20), min_size=12, max_size=12))
+def test_where_use_cases_settle_no_platform_is_better_left(node, own):
+    """Against every choice of four use cases on three platforms: never below the best, at rest, and no dearer than with one platform less."""
+    chips, names = (H100, A100, TPU), ("a", "b", "c", "d")
+    cost = Nodes(dict(zip(chips, map(float, node), strict=True)), dict(zip(product(names, chips), map(float, own), strict=True)))  # fmt: skip
+    shared = costing(cost)
+
+    def whole(home):
+        return sum(shared.together(chip, home) for chip in set(home.values()))
+
+    found = settle(shared, cost.pools, lambda *_: None)
+    least = min(whole(dict(zip(names, chosen, strict=True))) for chosen in product(chips, repeat=4))
+    assert whole(found) >= least - 1e-9
+    for name in names:
+        assert min(cost(name, chip, found) for chip in chips) >= 0.99 * cost(name, found[name], found) - 1e-9
+    for closed in set(found.values()):
+        greedy = dict(found)
+        for name in [n for n in names if found[n] == closed]:
+            greedy[name] = min((c for c in chips if c != closed), key=lambda c, n=name: (cost(n, c, greedy), c))
+        assert whole(greedy) >= 0.99 * whole(found) - 1e-9
 
 
 def test_adding_a_platform_turns_no_rank(road, changed):
