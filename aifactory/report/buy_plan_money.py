@@ -19,7 +19,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, bullets, group, section, table
 from aifactory.report.buy_plan_charts import PLAN, expected
 from aifactory.report.buy_plan_guard import of_a_plan
-from aifactory.report.buy_plan_ways import bought_before, hours_are_rented, no_power, starts_later, told_ways
+from aifactory.report.buy_plan_ways import bought_before, hours_are_rented, left_out, no_power, starts_later, told_ways
 from aifactory.report.text import is_missing, join_words, num, pct, plural, reference_hours, sig3, span, usd_compact
 from aifactory.units import KILO, SCENARIOS
 
@@ -272,7 +272,7 @@ def table_cost_by(ws: Workspace, plan: BuyPlan) -> Block:
         "carbon_kg_month": Col("kg CO2e a month", "int"),
     }
     note = "Each group of rows adds up to the same total. Demand of the period on this plan's terms."
-    note += no_power(plan.cost_by) + starts_later(plan.unit_summary)
+    note += no_power(plan.cost_by) + starts_later(plan.unit_summary) + left_out(plan.not_sized)
     caption = "Cost and carbon by business unit, team, region and platform"
     rows = plan.cost_by[plan.cost_by["dimension"] != "Workload"]
     return table(rows, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, max_rows=40, note=note)

@@ -56,6 +56,18 @@ def starts_later(summary: pd.DataFrame) -> str:
     return f" {join_words(names)} {has} no units in the period: what {it} will run on is not in these figures, the work of {its} port is."
 
 
+def left_out(not_sized: pd.DataFrame) -> str:
+    """Use cases that the plan leaves out, whole or in a region, below a table of sums; "" where it holds all.
+
+    >>> left_out(pd.DataFrame({"use_case_id": ["interpreter", "interpreter"]}))
+    ' Not in these sums, neither with cost nor with carbon, is what the plan leaves out: interpreter (see the caveats).'
+    """
+    names = list(dict.fromkeys(not_sized["use_case_id"]))
+    if not names:
+        return ""
+    return f" Not in these sums, neither with cost nor with carbon, is what the plan leaves out: {join_words(names)} (see the caveats)."
+
+
 def bought_before(ws: Workspace) -> str:
     """What kit costs in this plan that was paid for before it; empty where none is known."""
     book, pools = ws.table("commitments"), ws.month("pools")

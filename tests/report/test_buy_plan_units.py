@@ -157,7 +157,15 @@ def test_platforms_without_a_rated_power_are_named_where_carbon_is_added_up():
     mine = plan(0.001)
     mine.unit_summary = mine.unit_summary.assign(units_month=1.0)
     mine.cost_by = pd.DataFrame(rows)
+    mine.not_sized = pd.DataFrame(
+        {"use_case_id": ["interpreter", "interpreter", "agent"], "region": ["eu", "us", "eu"]}
+    )
     ws = SimpleNamespace(**vars(WS))
+    assert "is what the plan leaves out: interpreter and agent (see the caveats)." in str(
+        vars(page.table_cost_by(ws, mine))
+    )
+    mine.not_sized = mine.not_sized.iloc[:0]
+    assert "leaves out" not in str(vars(page.table_cost_by(ws, mine)))
     note = "No rated power is known of tpu: its carbon is in no sum."
     assert note in str(vars(page.table_cost_by(ws, mine)))
     mine.cost_by = pd.DataFrame(rows).fillna(1.0)
