@@ -213,15 +213,19 @@ def price_pools(market: Market, streams: Streams, prices: pd.DataFrame) -> Price
     load = committed_first(load, orders.state, slots, terms)
     compute = price_orders(orders, load, slots, terms, pools, placed)
     factors = discount_factors(len(load.use), rate)
-    missed = factors @ _missed_usd(market, streams, offers, load, slots, terms, compute)
+    missed = _present(factors, _missed_usd(market, streams, offers, load, slots, terms, compute))
     offered = np.isfinite(offers.on_demand) | (slots.total(terms.available.any(axis=0).astype(float), pools) > 0)
     served = offered | (lacking <= 0)  # what stands in any case needs no offer
     idle = slots.total(load.use[1:].sum(axis=0), pools) <= 0
-    around = factors @ (
-        compute.paid_hours * around_usd_per_hour(plan, offers.field, price_index(len(factors), plan)[:, None])
-    )
-    usd = slots.total(factors @ compute.slot_cash_usd, pools) + around + missed
+    beside = around_usd_per_hour(plan, offers.field, price_index(len(factors), plan)[:, None])
+    around = _present(factors, compute.paid_hours * beside)
+    usd = slots.total(_present(factors, compute.slot_cash_usd), pools) + around + missed
     return Priced(np.where(served | idle, usd, np.nan), missed, _hours_by_option(orders, load, slots, terms, pools))
+
+
+def _present(factors: np.ndarray, usd: np.ndarray) -> np.ndarray:
+    """Sums over months of what they cost [T + 1, ...], month by month: the same whatever else is priced beside it."""
+    return (factors[:, None] * usd).sum(axis=0)
 
 
 def streams_alone(market: Market, cells: pd.DataFrame) -> Streams:

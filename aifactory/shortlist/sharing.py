@@ -13,8 +13,10 @@ platforms are compared by is that beside the choice found so: ranks, winners, ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -30,11 +32,31 @@ from aifactory.shortlist.robustness import alternatives, clear_winner
 
 #: Rounds through all use cases; without a clear winner a move must save this share of what the use case costs where it is.
 ROUNDS, LEAST_SAVING = 6, 0.01
+#: Sets of streams that are priced at once.
+AT_ONCE = 100
 #: Columns of `priced_beside` and the end of capacity that each is at.
 ENDS = {"beside_usd": "units_per_s_per_accelerator", "beside_low_usd": "high", "beside_high_usd": "low"}
 MIDDLE = ENDS["beside_usd"]
 #: Clear winner of a use case where all others are on given platforms; None without one.
 Winner = Callable[[str, Mapping[str, str]], str | None]
+
+
+class _Set(NamedTuple):
+    """Streams of one pool by their rows: `mine` at one end of its capacity, all others in the middle of theirs, `gone` elsewhere."""
+
+    rows: tuple[int, ...]
+    gone: frozenset[str]
+    mine: int = -1
+    end: str = MIDDLE
+
+    @classmethod
+    def of(cls, rows: list[int], gone: frozenset[str], mine: int = -1, end: str = MIDDLE) -> _Set:
+        """The set in which all are in the middle whatever `mine` is."""
+        return cls(tuple(sorted(rows)), gone, *((mine, end) if end != MIDDLE else ()))
+
+    def order(self) -> tuple:
+        """By who is gone, then by the streams: whatever order the sets are asked for in, they are priced in the same one."""
+        return sorted(self.gone), *self[:1], *self[2:]
 
 
 class Shared:
@@ -72,7 +94,7 @@ class Shared:
         self.rows: dict[tuple[str, str], dict[str, int]] = {}
         for at, (name, chip, region) in enumerate(table.itertuples(index=False, name=None)):
             self.rows.setdefault((name, chip), {})[region] = at
-        self._known: dict[tuple, float] = {}
+        self._known: dict[_Set, float] = {}
 
     def of(self, use_case: str, chip: str, home: Mapping[str, str], end: str = MIDDLE) -> float:
         """USD over the horizon of a use case on a platform, at one end of its capacity, beside those whose home it is.
@@ -80,17 +102,29 @@ class Shared:
         What stands there is there for all of them, whoever has left it. Where nobody else is or was, that of the use case alone.
         """
         pair = use_case, chip
-        others = [name for name, at in home.items() if at == chip and name != use_case]
-        gone = frozenset(name for name in home if self.market.today.get(name) == chip) - {*others}
-        if self.apart or (not others and not gone - {use_case}):
+        parts = self._parts(use_case, chip, home, end)
+        if parts is None:
             return self.alone[end][pair]
         if not self.open[end][pair]:
             return np.inf
-        total = self.once[pair]
-        for region, mine in self.rows.get(pair, {}).items():
+        return self.once[pair] + sum(self._usd(there) - self._usd(before) for there, before in parts)
+
+    def _parts(self, use_case: str, chip: str, home: Mapping[str, str], end: str) -> list[tuple[_Set, _Set]] | None:
+        """The sets whose prices differ by the use case, with and without it, one pair a region; None where it has nobody beside it."""
+        others = [name for name, at in home.items() if at == chip and name != use_case]
+        gone = frozenset(name for name in home if self.market.today.get(name) == chip) - {*others}
+        if self.apart or (not others and not gone - {use_case}):
+            return None
+        found = []
+        for region, mine in self.rows.get((use_case, chip), {}).items():
             there = [] if self.fixed[mine] else self._there(others, chip, region)
-            total += self._usd([*there, mine], gone - {use_case}, mine, end) - self._usd(there, gone)
-        return total
+            found.append((_Set.of([*there, mine], gone - {use_case}, mine, end), _Set.of(there, gone)))
+        return found
+
+    def ahead(self, pairs: Iterable[tuple[str, str]], home: Mapping[str, str]) -> None:
+        """Price at once what `ends` of some use cases on platforms will ask for: one set after the other takes ten times as long."""
+        asked = (self._parts(*pair, home, end) for pair in pairs for end in ENDS.values() if self.open[end][pair])
+        self._price(key for parts in asked for both in parts or () for key in both)
 
     def ends(self, use_case: str, chip: str, home: Mapping[str, str]) -> tuple[float, float, float]:
         """`of` in the middle, at the high and at the low end of capacity, in the order of `ENDS`."""
@@ -106,7 +140,7 @@ class Shared:
         regions = sorted({region for name in names for region in self.rows.get((name, chip), {})})
         own = [[row] for name in names for row in self.rows.get((name, chip), {}).values() if self.fixed[row]]
         compute = sum(
-            self._usd(rows, gone) for rows in (*(self._there(names, chip, region) for region in regions), *own)
+            self._usd(_Set.of(rows, gone)) for rows in (*(self._there(names, chip, region) for region in regions), *own)
         )
         return compute + sum(self.once[name, chip] for name in names)
 
@@ -115,18 +149,35 @@ class Shared:
         found = [self.rows.get((name, chip), {}).get(region) for name in names]
         return sorted(row for row in found if row is not None and not self.fixed[row])
 
-    def _usd(self, rows: list[int], gone: frozenset[str], mine: int = -1, end: str = MIDDLE) -> float:
-        """Price of some streams of one pool; `mine` at one end of its capacity, all others in the middle of theirs."""
-        key = tuple(sorted(rows)), gone, *((mine, end) if end != MIDDLE else ())
-        if rows and key not in self._known:
-            part = self.streams[MIDDLE].take(key[0])
-            if end != MIDDLE:
-                part = _with_rate(part, key[0].index(mine), self.streams[end], mine)
-            pools = self.streams[MIDDLE].pools.iloc[[key[0][0]]].reset_index(drop=True)
-            part = replace(part, table=part.table.assign(pool=0), pools=pools)
-            usd = float(priced_nodes(self.market.without(gone), part)[2].usd[0])
-            self._known[key] = usd if np.isfinite(usd) else np.inf
-        return self._known.get(key, 0.0)
+    def _usd(self, key: _Set) -> float:
+        """Price of a set of streams."""
+        self._price([key])
+        return self._known[key] if key.rows else 0.0
+
+    def _price(self, keys: Iterable[_Set]) -> None:
+        """Price the sets that no one has asked for, many at once, each a pool of its own."""
+        new = sorted({key for key in keys if key.rows and key not in self._known}, key=_Set.order)
+        for gone, group in groupby(new, key=lambda key: key.gone):
+            market, sets = self.market.without(gone), list(group)
+            for at in range(0, len(sets), AT_ONCE):
+                part = sets[at : at + AT_ONCE]
+                usd = priced_nodes(market, self._pooled(part))[2].usd
+                self._known |= zip(part, np.where(np.isfinite(usd), usd, np.inf).tolist(), strict=True)
+
+    def _pooled(self, sets: Sequence[_Set]) -> Streams:
+        """Streams of some sets, each in a pool of its own."""
+        middle, rows = self.streams[MIDDLE], [row for key in sets for row in key.rows]
+        part = middle.take(rows)
+        table = part.table.assign(pool=np.repeat(np.arange(len(sets)), [len(key.rows) for key in sets]))
+        chance, first = part.chance.copy(), 0
+        for key in sets:
+            if key.end != MIDDLE:
+                at, own = first + key.rows.index(key.mine), self.streams[key.end]
+                table.loc[at, MIDDLE] = own.table[MIDDLE].iloc[key.mine]
+                chance[:, at] = own.chance[:, key.mine]
+            first += len(key.rows)
+        pools = middle.pools.iloc[[key.rows[0] for key in sets]].reset_index(drop=True)
+        return replace(part, table=table, chance=chance, pools=pools)
 
 
 def settle(shared: Shared, pools: Mapping[str, pd.DataFrame], winner: Winner) -> dict[str, str]:
@@ -170,6 +221,7 @@ def _rest(
         return found if found in rivals[name] else cheaper(name)
 
     def cheaper(name: str) -> str:
+        shared.ahead([(name, chip) for chip in rivals[name]], now)
         usd = {chip: shared.of(name, chip, now) for chip in rivals[name]}
         undercut = min(usd.values()) < usd[now[name]] - LEAST_SAVING * abs(usd[now[name]])
         return _cheapest(usd) if undercut else now[name]
@@ -231,9 +283,9 @@ def winner_beside(
         may = group[group["decision"] == "choose"]
         group = may if len(may) else group
         chips = dict.fromkeys([*group["accelerator_id"], today.get(use_case)])
-        usd = [
-            (use_case, chip, *shared.ends(use_case, chip, home)) for chip in chips if (use_case, chip) in shared.once
-        ]
+        pairs = [(use_case, chip) for chip in chips if (use_case, chip) in shared.once]
+        shared.ahead(pairs, home)
+        usd = [(*pair, *shared.ends(*pair, home)) for pair in pairs]
         prices = penalties[penalties["use_case_id"] == use_case]
         prices = prices.merge(pd.DataFrame(usd, columns=[*KEYS, *ENDS]), on=KEYS, how="left")
         return clear_winner(ws, with_cost(group, prices, today, billed)) if len(group) > 1 else None
@@ -247,11 +299,9 @@ def priced_beside(shared: Shared, penalties: pd.DataFrame, home: Mapping[str, st
     Columns `beside_usd` and, at the high and the low end of the cell's own capacity, `beside_low_usd` and `beside_high_usd`: those
     of the use case alone where it finds nobody on the platform; NaN without a price, and for what a rule excludes.
     """
-    unknown = (np.nan,) * len(ENDS)
-    found = [
-        shared.ends(*pair, home) if pair in shared.once else unknown
-        for pair in penalties[KEYS].itertuples(index=False, name=None)
-    ]
+    unknown, pairs = (np.nan,) * len(ENDS), list(penalties[KEYS].itertuples(index=False, name=None))
+    shared.ahead([pair for pair in pairs if pair in shared.once], home)
+    found = [shared.ends(*pair, home) if pair in shared.once else unknown for pair in pairs]
     usd = np.array(found, dtype=float).reshape(-1, len(ENDS))
     return with_cheapest(penalties.assign(**dict(zip(ENDS, usd.T, strict=True))))
 
@@ -259,11 +309,3 @@ def priced_beside(shared: Shared, penalties: pd.DataFrame, home: Mapping[str, st
 def _at(market: Market, cells: pd.DataFrame, rate: pd.Series) -> Streams:
     """Streams of cells at a capacity."""
     return streams_alone(market, cells.assign(units_per_s_per_accelerator=rate).reset_index(drop=True))
-
-
-def _with_rate(part: Streams, at: int, own: Streams, row: int) -> Streams:
-    """Streams one of which has the capacity, and what chance adds at it, of a row of others."""
-    table, chance = part.table.copy(), part.chance.copy()
-    table.loc[at, MIDDLE] = own.table[MIDDLE].iloc[row]
-    chance[:, at] = own.chance[:, row]
-    return replace(part, table=table, chance=chance)

@@ -239,7 +239,7 @@ def costing(usd):
         on = [name for name, at in home.items() if at == chip]
         return sum(usd(name, chip, dict.fromkeys(on[:count], chip)) for count, name in enumerate(on))
 
-    return SimpleNamespace(alone={"units_per_s_per_accelerator": alone}, of=usd, together=together, apart=False)
+    return SimpleNamespace(alone={"units_per_s_per_accelerator": alone}, of=usd, together=together, apart=False, ahead=lambda *_: None)
 
 
 class Prices:
@@ -362,3 +362,21 @@ def test_the_sample_page_tells_one_ranking(sample_short):
     assert layers["alone_usd"].sum() == pytest.approx(money["total_usd"].sum())
     assert money["beside_usd"].sum() < layers["total_usd"].sum() < layers["alone_usd"].sum()
     assert layers["share"].sum() == pytest.approx(1.0)
+
+
+def test_prices_made_at_once_are_those_of_one_after_the_other(mini_ws):
+    """Cells whose ends differ, on two platforms, with and without somebody who has left."""
+    offers = offer(mini_ws), offer(mini_ws, accelerator_id=A100, usd_per_accelerator_hour=1.0)
+    mine = replace(market(mini_ws, two_use_cases(4.0, 0.8), *offers), today=pd.Series({"chat": A100}))
+    cells = three_cells(low=1 / 36000, high=1 / 1800)
+    costs = price_cells(mine, cells)
+    costs = with_ends(costs.assign(total_usd=costs["compute_usd"] + 7.0))
+    at_once, one_by_one = Shared(mine, cells, costs, NONE), Shared(mine, cells, costs, NONE)
+    pairs = list(cells[KEYS].itertuples(index=False, name=None))
+    for home in ({"chat": H100, "images": A100}, {"chat": H100, "images": H100}):
+        at_once.ahead(pairs, home)
+        known = dict(at_once._known)
+        for pair in pairs:
+            assert at_once.ends(*pair, home) == pytest.approx(one_by_one.ends(*pair, home), rel=1e-12, abs=1e-6)
+        assert at_once._known == known  # nothing was left to price
+    assert set(at_once._known) == set(one_by_one._known) and len(known) > len(pairs)
