@@ -13,7 +13,7 @@ platforms are compared by is that beside the choice found so: ranks, winners, ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
@@ -121,9 +121,11 @@ class Shared:
             found.append((_Set.of([*there, mine], gone - {use_case}, mine, end), _Set.of(there, gone)))
         return found
 
-    def ahead(self, pairs: Iterable[tuple[str, str]], home: Mapping[str, str]) -> None:
-        """Price at once what `ends` of some use cases on platforms will ask for: one set after the other takes ten times as long."""
-        asked = (self._parts(*pair, home, end) for pair in pairs for end in ENDS.values() if self.open[end][pair])
+    def ahead(
+        self, pairs: Iterable[tuple[str, str]], home: Mapping[str, str], ends: Collection[str] = (MIDDLE,)
+    ) -> None:
+        """Price at once what `of` will be asked of some use cases on platforms: one set after the other takes ten times as long."""
+        asked = (self._parts(*pair, home, end) for pair in pairs for end in ends if self.open[end][pair])
         self._price(key for parts in asked for both in parts or () for key in both)
 
     def ends(self, use_case: str, chip: str, home: Mapping[str, str]) -> tuple[float, float, float]:
@@ -139,9 +141,9 @@ class Shared:
         gone = frozenset(name for name in home if self.market.today.get(name) == chip) - {*names}
         regions = sorted({region for name in names for region in self.rows.get((name, chip), {})})
         own = [[row] for name in names for row in self.rows.get((name, chip), {}).values() if self.fixed[row]]
-        compute = sum(
-            self._usd(_Set.of(rows, gone)) for rows in (*(self._there(names, chip, region) for region in regions), *own)
-        )
+        sets = [_Set.of(rows, gone) for rows in (*(self._there(names, chip, region) for region in regions), *own)]
+        self._price(sets)
+        compute = sum(map(self._usd, sets))
         return compute + sum(self.once[name, chip] for name in names)
 
     def _there(self, names: list[str], chip: str, region: str) -> list[int]:
@@ -235,7 +237,9 @@ def _left(shared: Shared, chip: str, home: Mapping[str, str], rivals: Mapping[st
     """The choice once all that have another cell have left a platform, one after the other to the cheapest."""
     now = dict(home)
     for name in [name for name in rivals if home[name] == chip]:
-        usd = {other: shared.of(name, other, now) for other in rivals[name] if other != chip}
+        others = [other for other in rivals[name] if other != chip]
+        shared.ahead([(name, other) for other in others], now)
+        usd = {other: shared.of(name, other, now) for other in others}
         now[name] = _cheapest(usd)
     return now
 
@@ -284,7 +288,7 @@ def winner_beside(
         group = may if len(may) else group
         chips = dict.fromkeys([*group["accelerator_id"], today.get(use_case)])
         pairs = [(use_case, chip) for chip in chips if (use_case, chip) in shared.once]
-        shared.ahead(pairs, home)
+        shared.ahead(pairs, home, ENDS.values())
         usd = [(*pair, *shared.ends(*pair, home)) for pair in pairs]
         prices = penalties[penalties["use_case_id"] == use_case]
         prices = prices.merge(pd.DataFrame(usd, columns=[*KEYS, *ENDS]), on=KEYS, how="left")
@@ -300,7 +304,7 @@ def priced_beside(shared: Shared, penalties: pd.DataFrame, home: Mapping[str, st
     of the use case alone where it finds nobody on the platform; NaN without a price, and for what a rule excludes.
     """
     unknown, pairs = (np.nan,) * len(ENDS), list(penalties[KEYS].itertuples(index=False, name=None))
-    shared.ahead([pair for pair in pairs if pair in shared.once], home)
+    shared.ahead([pair for pair in pairs if pair in shared.once], home, ENDS.values())
     found = [shared.ends(*pair, home) if pair in shared.once else unknown for pair in pairs]
     usd = np.array(found, dtype=float).reshape(-1, len(ENDS))
     return with_cheapest(penalties.assign(**dict(zip(ENDS, usd.T, strict=True))))

@@ -16,7 +16,7 @@ from aifactory.shortlist import build_shortlist
 from aifactory.shortlist.plan_terms import price_cells
 from aifactory.shortlist.robustness import Robustness, held_by
 from aifactory.shortlist.scales import COST_ANCHORS, anchored
-from aifactory.shortlist.sharing import Shared, pools_of, priced_beside, settle, winner_beside
+from aifactory.shortlist.sharing import ENDS, Shared, pools_of, priced_beside, settle, winner_beside
 
 KEYS = ["use_case_id", "accelerator_id"]
 NONE = pd.DataFrame(columns=KEYS)
@@ -239,7 +239,9 @@ def costing(usd):
         on = [name for name, at in home.items() if at == chip]
         return sum(usd(name, chip, dict.fromkeys(on[:count], chip)) for count, name in enumerate(on))
 
-    return SimpleNamespace(alone={"units_per_s_per_accelerator": alone}, of=usd, together=together, apart=False, ahead=lambda *_: None)
+    return SimpleNamespace(
+        alone={"units_per_s_per_accelerator": alone}, of=usd, together=together, apart=False, ahead=lambda *_: None
+    )
 
 
 class Prices:
@@ -374,7 +376,7 @@ def test_prices_made_at_once_are_those_of_one_after_the_other(mini_ws):
     at_once, one_by_one = Shared(mine, cells, costs, NONE), Shared(mine, cells, costs, NONE)
     pairs = list(cells[KEYS].itertuples(index=False, name=None))
     for home in ({"chat": H100, "images": A100}, {"chat": H100, "images": H100}):
-        at_once.ahead(pairs, home)
+        at_once.ahead(pairs, home, ENDS.values())
         known = dict(at_once._known)
         for pair in pairs:
             assert at_once.ends(*pair, home) == pytest.approx(one_by_one.ends(*pair, home), rel=1e-12, abs=1e-6)
