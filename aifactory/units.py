@@ -72,12 +72,21 @@ def few(names: Sequence[str], most: int = 8) -> str:
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
+#: Digits of a share beyond which it is rounding noise.
+NOISE_DIGITS = 12
+
+
 def percent(share: float) -> str:
     """Share as percent in a sentence: one decimal below 10 %; short of all never reads as all, nor little as nothing.
 
+    What differs from all or nothing by rounding noise is that.
+
     >>> percent(0.125), percent(0.0456), percent(0.996), percent(0.99996), percent(1.0), percent(0.0), percent(0.0004)
     ('12 %', '4.6 %', '99.6 %', 'over 99.9 %', '100 %', '0 %', 'under 0.1 %')
+    >>> percent(1 - 2**-53), percent(2**-53)
+    ('100 %', '0 %')
     """
+    share = round(share, NOISE_DIGITS)
     if 0.9995 <= share < 1:
         return "over 99.9 %"
     if 0 < share < 0.0005:
