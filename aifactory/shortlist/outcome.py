@@ -33,6 +33,8 @@ ALONE = "is cheaper alone"
 #: Start of the reason for a platform that stays though another would cost a little less.
 NEARLY_CHEAPEST = "within 1 % of the cheapest beside the other use cases"
 MONEY = ["total_usd", "total_low_usd", "total_high_usd"]
+#: Prices of a horizon that differ by less are the same, USD.
+CENT = 0.01
 #: Months a pilot may run beyond the delay that its porting causes.
 PILOT_MONTHS = 3
 
@@ -85,7 +87,8 @@ def _choice_of(use_case: str, cells: pd.DataFrame, winner: str | None, home: str
         closed = cells["reason"].eq(HOSTED_ONLY).any()
         reason = HOSTED_ONLY if closed else "no platform has a known capacity and price: benchmark first"
         return {"use_case_id": use_case, "reason": reason}
-    ranked = pool.sort_values(["total_usd", "total"], ascending=[True, False], kind="stable")
+    cents = (pool["total_usd"] / CENT).round()  # differences of the sums of shared nodes are exact to no less
+    ranked = pool.assign(cents=cents).sort_values(["cents", "total"], ascending=[True, False], kind="stable")
     names = ranked["accelerator_id"]
     at = next((chip for chip in (home, winner) if chip in set(names)), names.iloc[0])
     chosen = (names == at).to_numpy()
@@ -146,9 +149,9 @@ def reasons_not_chosen(cells: pd.DataFrame, choice: pd.DataFrame) -> dict[tuple[
 
 
 def _implied_price(best: pd.Series, ranked: pd.DataFrame) -> float:
-    """Least USD that 0.01 of score must be worth for a dearer platform to win; NaN if none scores better."""
+    """Least USD that 0.01 of score must be worth for a dearer platform to win; NaN if none that is dearer by a cent scores better."""
     gap, gain = ranked["total_usd"] - best["total_usd"], ranked["total"] - best["total"]
-    rivals = (gap > 0) & (gain > 0)
+    rivals = (gap >= CENT) & (gain > 0)
     return float((gap[rivals] / gain[rivals]).min() / 100) if rivals.any() else np.nan
 
 

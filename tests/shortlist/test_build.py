@@ -127,6 +127,16 @@ def test_equal_costs_are_decided_by_the_score():
     assert row["accelerator_id"] == "b"
 
 
+def test_costs_that_differ_by_rounding_are_equal():
+    """Differences of sums leave a millionth of a cent: no price of a point of score, and the score decides."""
+    rows = ("a", "choose", "measured", 5.0, {"total": 0.7}), ("b", "choose", "measured", 5.0 + 1e-9, {"total": 0.8})
+    row = choose(*rows)
+    assert row["accelerator_id"] == "b" and np.isnan(row["usd_per_score_point"])
+    assert np.isnan(choose(rows[1], ("c", "choose", "measured", 5.0 + 2e-9, {"total": 0.9}))["usd_per_score_point"])
+    dearer = choose(rows[0], ("b", "choose", "measured", 5.02, {"total": 0.8}))
+    assert dearer["accelerator_id"] == "a" and dearer["usd_per_score_point"] == pytest.approx(0.02 / 0.1 / 100)
+
+
 def test_a_margin_is_proven_when_the_cost_intervals_do_not_overlap():
     near = choose(("a", "choose", "measured", 100.0, {}), ("b", "choose", "measured", 120.0, {}))
     far = choose(("a", "choose", "measured", 100.0, {}), ("b", "choose", "measured", 150.0, {}))
