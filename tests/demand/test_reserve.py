@@ -125,7 +125,7 @@ def test_what_is_left_of_the_target_is_the_next_one():
     assert budget_left(0.02, 1, 0.02) == 1
     assert budget_left(0.01, 1, 0.02) == 1.5  # half a lead time's target is left over
     assert budget_left(0.0, 100, 0.02) == 3.0  # never above three times the target
-    assert budget_left(0.2, 100, 0.02) == pytest.approx(1 / 5)
+    assert budget_left(0.2, 100, 0.02) == pytest.approx(1 / 10)
 
 
 def test_a_budget_counts_the_windows_of_plans_that_still_run():
