@@ -8,7 +8,8 @@ For given weights q of the paths the best plan is then a small programme
 where saved_{t, n}(q) is what the n-th node saves in month t, and an order with a smallest size is 0 or at least that (semi-integer:
 Land and Powell 1979). The objective of a plan is the largest of its
 weighted costs over the weights that the tail mean allows (dual of CVaR), less what the references of the paths weigh, so each such programme bounds the best plan
-from below, and each plan found is priced by the evaluator. Weights move towards those of the plan found.
+from below, and each plan found is priced by the evaluator. Weights move towards those of the plan found;
+where they are these already the plan is the best one up to the gap of a programme.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from aifactory.buyplan.stress.world import World, after
 
 #: Programmes of a search, and of one that is to find the best plan itself.
 ROUNDS, CLOSE_ROUNDS = 4, 16
+#: Weights of paths, which sum to one, that differ by less find the same plan.
+SAME_WEIGHT = 1e-12
 #: Gap that is asked of the decomposition where platforms cannot be planned one by one, and its limit.
 GAP, TIME_LIMIT_S = 0.01, 60.0
 #: Further nodes priced at once; how far from whole a count may be.
@@ -95,8 +98,10 @@ class Replanner:
                 best, best_usd = trial, cost.objective_usd
             if number == self.rounds or best_usd - bound <= gap / 4 * abs(best_usd):
                 break
-            mine = path_weights(p, cost)
+            mine, found_by = path_weights(p, cost), weights
             weights = (weights * number + mine) / (number + 1)
+            if np.abs(weights - found_by).max() < SAME_WEIGHT:
+                break
             trial, below = self._programme.solve(weights, held)
             if np.isinf(below):
                 return Replanned(self.start, np.inf, np.inf)

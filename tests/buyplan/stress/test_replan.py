@@ -36,6 +36,26 @@ def test_the_close_search_finds_the_best_plan_where_a_quick_one_does_not(seed, r
     assert close.objective_usd == pytest.approx(best, rel=1e-8)
 
 
+@pytest.mark.parametrize(("seed", "risk_weight"), [(1, 0.0), (1, 0.3), (2, 0.6), (3, 0.3)])
+def test_no_programme_is_solved_again_for_weights_that_stayed(seed, risk_weight):
+    """A gap that cannot be reached asks for every round; without a tail the weights never change, and one is enough."""
+    basis = small_basis(seed=seed, months=9, risk_weight=risk_weight)
+    search = Replanner(world_of(basis.problem), basis.nodes, 1e-4, CLOSE_ROUNDS)
+    programme, asked = search._programme, []
+
+    class Counted:
+        def solve(self, weights, held):
+            asked.append(weights)
+            return programme.solve(weights, held)
+
+    search.__dict__["_programme"] = Counted()
+    found = search.best(gap=-1.0)
+    moved = np.abs(np.diff(asked, axis=0)).max(axis=1)
+    assert (moved > 1e-12).all() and (risk_weight > 0) == (len(moved) > 0)
+    best = solve_extensive(world_of(basis.problem), gap=1e-9, time_limit_s=60).objective_usd
+    assert found.objective_usd == pytest.approx(best, rel=1e-8)
+
+
 def test_a_plan_is_priced_by_the_evaluator_and_never_beaten_by_its_start(basis):
     world = world_of(basis.problem)
     found = replan(world, basis.nodes)
