@@ -10,6 +10,7 @@ import pandas as pd
 from aifactory.demand.forecast import simulate_demand
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.inventory.basis import launches_of, weekly_units
 from aifactory.inventory.demand import profile_and_years
 from aifactory.review.monthly import planned_bands, previous_month
 from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH
@@ -30,7 +31,8 @@ def earlier_forecast(ws: Workspace, inventory: Inventory, mix: pd.Series | None 
     earlier = Workspace(ws.path, last, ws.plan, ws.tables, ws.checks, ws.sources)
     profile, years = profile_and_years(earlier, inventory.windows, inventory.demand_monthly)
     columns = {"p50": "units", "p10": "units_p10", "p90": "units_p90"}
-    basis = replace(inventory.demand_basis, profile=profile, years=years, weekly_units={}, what_ifs=None)
+    weeks = weekly_units(inventory.windows, profile, last, launches_of(ws), ws.plan.value("unknown_growth_sd"))
+    basis = replace(inventory.demand_basis, profile=profile, years=years, weekly_units=weeks, what_ifs=None)
     bands = simulate_demand(basis, ws.plan, last).use_cases.set_index(["month", "use_case_id"])[[*columns]]
     hours = pd.PeriodIndex(bands.index.get_level_values("month"), freq="M").days_in_month.to_numpy() * HOURS_PER_DAY
     share = 1.0 if mix is None else mix.reindex(bands.index).fillna(1.0).to_numpy()

@@ -434,3 +434,20 @@ def test_a_forecast_is_taken_for_the_days_that_the_month_held(road):
     found = earlier_forecast(road.ws, road.inventory, share) / made
     assert found.loc[pair].to_numpy() == pytest.approx(0.96)
     assert found.drop(index=[pair]).to_numpy() == pytest.approx(1.0)
+
+
+def test_a_launch_was_foreseen_as_the_report_of_last_month_told(mini_ws):
+    """Chat is new, and its chain says where it goes: its weeks up to September counted then, and count in what is told of then now."""
+    factors = {"seats": 1e6, "active_share": 0.5, "active_share_day_90": 0.4, "units_per_seat_month": 10.0}
+    chain = pd.DataFrame([{"use_case_id": "chat", "factor": name, "value": value, "source": "test"} for name, value in factors.items()])  # fmt: skip
+    told = {"demand_chain": chain.assign(region=None, low=np.nan, high=np.nan)}
+    now, then = (
+        dataclasses.replace(ws, tables=ws.tables | told)
+        for ws in (mini_ws, load_workspace(mini_ws.path, period="2026-09"))
+    )
+    made = earlier_forecast(now, build_inventory(now))["units"]
+    before = build_inventory(then).scenarios.use_cases.set_index(["month", "use_case_id"])["p50"]
+    hours = pd.PeriodIndex(before.index.get_level_values("month"), freq="M").days_in_month.to_numpy() * 24 / 730
+    before = (before * hours).xs("chat", level="use_case_id")
+    assert made.xs("chat", level="use_case_id").reindex(before.index).to_numpy() == pytest.approx(before.to_numpy())
+    assert before.iloc[-1] > 2 * before.iloc[0]  # it goes on growing
