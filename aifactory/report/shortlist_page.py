@@ -357,7 +357,7 @@ def penalties_section(ws: Workspace, short: Shortlist) -> Group:
             columns=columns,
             groups=["use_case_id"],
             max_rows=40,
-            note="Platforms that no rule excludes. Compute: every node on its cheapest terms with the people and storage around it, one use case alone; units at their present value. Launch delay: months of porting after the launch of what does not run yet. Until ported: what work that runs costs more on its platform of today until the porting ends, below zero where it costs less there. Rework: each change of prompts, context or retrieval costs a share of the porting effort again. Low and high are the ends of the capacity interval. Beside the others: the total where the use case shares nodes with those that are chosen for the platform; above the total where the one size of node of a pool makes it dearer, or where others take room on standing kit.",
+            note="Platforms that no rule excludes. Compute: every node on its cheapest terms with the people and storage around it, one use case alone; units at their present value. Launch delay: months of porting after the launch of what does not run yet. Until ported: what work that runs costs more on its platform of today until the porting ends, below zero where it costs less there. Rework: each change of prompts, context or retrieval costs a share of the porting effort again. Low and high are the ends of the capacity interval. Beside the others: the total where the use case shares nodes with those that are chosen for the platform; above the total where the one size of node of a pool makes it dearer, or where others take room on standing kit. Limits on capital, power and vendors are kept by the buy plan, not asked here.",
         ),
     )
 
