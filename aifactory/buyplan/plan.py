@@ -21,12 +21,13 @@ from aifactory.buyplan.dimensions import cost_by_frame
 from aifactory.buyplan.duties import governance_frame
 from aifactory.buyplan.examine import ExamineBasis
 from aifactory.buyplan.excluded import Cells
-from aifactory.buyplan.futures import PATHS, FuturesBasis, futures_basis, problem_of, stream_paths
+from aifactory.buyplan.futures import FuturesBasis, futures_basis, problem_of, stream_paths
 from aifactory.buyplan.gangs import gang_sentences
 from aifactory.buyplan.governance import covered_sentence, decision_sentence, hosted_first
 from aifactory.buyplan.hosted import Hosted, hosted_option
 from aifactory.buyplan.job_capacity import JOB_QUEUE
 from aifactory.buyplan.keep import earlier_steps
+from aifactory.buyplan.launches import demand_paths, launching_in, put_off
 from aifactory.buyplan.models_held import room_sentences
 from aifactory.buyplan.moves_told import move_sentences, moves_frame
 from aifactory.buyplan.no_platform import no_platform_sentences
@@ -53,9 +54,7 @@ from aifactory.buyplan.staying import Staying, approved_with, decide_staying
 from aifactory.buyplan.stress.basis import StressBasis, stress_basis
 from aifactory.buyplan.tornado import tornado_frame
 from aifactory.buyplan.what_ifs import what_ifs_frame
-from aifactory.demand.decision_paths import decision_paths
-from aifactory.demand.scenario_inputs import read_workloads, settings_of
-from aifactory.demand.scenarios import Paths, simulate_paths
+from aifactory.demand.scenarios import Paths
 from aifactory.fleet.need import need_frame
 from aifactory.fleet.streams import NO_PLATFORM, Streams, not_sized_sentences
 from aifactory.inputs.contracts import load_contract
@@ -129,8 +128,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     if made.case is None:
         nothing = nothing_to_plan(ws.plan, made.streams, ws.period)
         return with_dates(replace(nothing, warnings=[*unplaced, *nothing.warnings]), ws, inventory)
-    basis = read_workloads(inventory.demand_basis, ws.plan, ws.period)
-    paths = decision_paths(simulate_paths(*basis, settings_of(ws.plan, ws.period, PATHS)))
+    paths = demand_paths(inventory, ws.plan)
     setting, made = _after_staying(setting, made, (inventory, benchmark, shortlist), paths)
     if made.case is None:
         return _all_stay(setting, made, inventory, unplaced)
@@ -138,7 +136,11 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     cells = _cells(accelerators, benchmark, shortlist, setting.market)
     setting, made, ports, moves = _on_platforms(inventory, benchmark, shortlist, setting, (made, cells, paths))
     planned = setting.restream(ws.plan)
-    cells = _as_planned(cells, ports, planned)
+    cells, starts = _as_planned(cells, ports, planned), first_months(planned)
+    if late := put_off(setting.until.waits, starts, ws.period):
+        inventory = launching_in(inventory, late, ws.plan)
+        setting = setting_of(ws, inventory, benchmark, replace(shortlist, choice=ports.choice), setting.staying)
+        made, paths = setting.prepared(moves), demand_paths(inventory, ws.plan)
     case, reserves = made.case, setting.reserves
     chosen = choose_orders(case, paths, earlier_steps(ws.table("approved_bands"), ws.period))
     case, answer = solve_over_paths(case, chosen, paths)
@@ -162,15 +164,13 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     spent = float(plan.roi.set_index("scenario").loc["expected", "pv_cost_usd"])
     told, small = move_sentences(moves, case.streams.months, spent)
     bill = inventory.use_cases.set_index("use_case_id")["effective_cost_usd"].astype(float).to_dict()
-    starts = first_months(planned)
     ported, few = ports.sentences(ws.plan, classes, ws.period, spent, starts, bill, setting.until)
     notes = [*setting.staying.sentences(), *told, *ported, *unplaced, *plan.warnings]
     room = room_sentences(
         case, answer, models=ws.table("models"), accelerators=accelerators, capacity=benchmark.capacity
     )
     notes += [*small, *few, *_last_notes([*room, *setting.caveats(moves)], case, answer, chosen)]
-    shown = {"hosted": _shown(hosted), "hosted_today": _shown(setting.staying)}
-    plan = replace(plan, warnings=notes, ports=ports.table, **shown)
+    plan = replace(plan, warnings=notes, ports=ports.table, hosted=_shown(hosted), hosted_today=_shown(setting.staying))
     owners = case.streams.table.drop_duplicates("use_case_id").set_index("use_case_id")["owner_role"]
     dates = ports.dates(ws.plan, classes, ws.period, owners)
     plan = with_dates(with_reserves(plan, reserves, in_places(made.streams)), ws, inventory, dates)

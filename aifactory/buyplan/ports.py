@@ -251,7 +251,7 @@ def _ported(row: tuple, ready: pd.Period, starts: str | None, until: str = "") -
         return f"{told}; {until}."
     if starts > str(ready):
         return f"{told}; it starts in {starts}."
-    return f"{told}: it starts in {ready + 1} instead of {starts}, and what it would cost and yield before is not in the plan, which counts it from then on with the users it would have had by then."
+    return f"{told}: it starts in {ready + 1} instead of {starts}, and what it would cost and yield before is not in the plan."
 
 
 def _of_little_money(ports: pd.DataFrame) -> str:

@@ -6,7 +6,8 @@ then
 * a use case that runs in a region on a known platform goes on there, at the plan's prices of that platform: as a whole where hours
   are sold there, else as far as what stands there holds it beside the work that the plan puts there. What is left, and work
   whose platform of today is not known, counts on the chosen platform, which is said;
-* a use case that does not run there yet does not start: neither its cost nor its value of these months is in the plan.
+* a use case that does not run there yet does not start: neither its cost nor its value of these months is in the plan. Its users
+  come from then on as they would have come before (`launches`).
 """
 
 from __future__ import annotations

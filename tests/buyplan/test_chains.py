@@ -11,6 +11,7 @@ from aifactory.benchmark.capacity import output_tokens_per_unit
 from aifactory.buyplan import build_buy_plan
 from aifactory.buyplan.chain_streams import size_chain_streams
 from aifactory.buyplan.reserve_curve import DEMAND_CHAIN, hourly_price
+from aifactory.inputs.plan import PortUnderWay
 from aifactory.inventory import build_inventory
 from aifactory.inventory.chains import stated_lengths
 from aifactory.report.buy_plan_reserve import chain_blocks
@@ -122,3 +123,22 @@ def test_a_chain_that_nothing_can_size_is_named_with_its_demand(mini_ws):
     named = [text for text in plan.warnings if text.startswith("assistant in eu is not in the plan")]
     assert len(named) == 1
     assert "sessions a month are expected by" in named[0]
+
+
+def test_a_launch_that_waits_for_its_port_begins_with_its_first_users(mini_ws):
+    """The port ends in April, the launch was to be in January: users come from May on as they would have come from January on."""
+    ws = with_launch(mini_ws, "Llama-3.1-8B")
+    under_way = PortUnderWay(use_case_id="assistant", platform_class="gpu", begun="2026-10")
+    waiting = ws.plan.model_copy(update={"launch_delay_months": {"gpu": 6.0}, "ports_under_way": [under_way]})
+    at_once, late = (units_of(plan_of(replace(ws, plan=plan))[0]) for plan in (ws.plan, waiting))
+    assert (late["assistant"].loc[:"2027-04"] == 0).all() and at_once["assistant"]["2027-01"] > 0
+    ramp = at_once["assistant"].loc["2027-01":"2027-06"].to_numpy()
+    assert late["assistant"].loc["2027-05":"2027-10"].to_numpy() == pytest.approx(ramp, rel=0.1)
+    assert ramp[-1] > 2 * ramp[0]
+    assert late["chat"].to_numpy() == pytest.approx(at_once["chat"].to_numpy(), rel=1e-9)
+
+
+def units_of(plan):
+    """Units planned a month in the expected scenario, by use case."""
+    expected = plan.need[plan.need["scenario"] == "expected"]
+    return expected.pivot_table(index="month", columns="use_case_id", values="units", aggfunc="sum")
