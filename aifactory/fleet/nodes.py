@@ -9,6 +9,7 @@ node beyond: in a pool of such work alone the last node works for what is left o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -41,10 +42,11 @@ class Slots:
 
     def total(self, values: np.ndarray, pools: int) -> np.ndarray:
         """Sum values [..., N] by pool, [..., P], in the order of the slots: a pool comes to the same beside any others."""
-        rows = np.asarray(values, dtype=float).reshape(-1, len(self.pool))
-        cell = np.arange(len(rows))[:, None] * pools + self.pool
-        sums = np.bincount(cell.ravel(), rows.ravel(), minlength=len(rows) * pools)
-        return sums.reshape(*np.shape(values)[:-1], pools)
+        before = np.shape(values)[:-1]
+        rows = math.prod(before)
+        cell = np.arange(rows)[:, None] * pools + self.pool
+        sums = np.bincount(cell.ravel(), np.ravel(values).astype(float), minlength=rows * pools)
+        return sums.reshape(*before, pools)
 
     def weights(self, first: np.ndarray) -> np.ndarray:
         """Share of each slot in an amount of its pool, [M, N]: even over `first` [M, N], else all on its first slot.

@@ -6,7 +6,7 @@ from bp_company import WAITS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aifactory.fleet.nodes import build_load, filled_share, node_counts, used_share
+from aifactory.fleet.nodes import Slots, build_load, filled_share, node_counts, used_share
 from aifactory.fleet.streams import EXPECTED
 
 LOADS = st.lists(st.floats(0, 200), min_size=1, max_size=48)
@@ -149,3 +149,22 @@ def test_two_streams_with_opposite_days_share_nodes(tiny):
 def test_no_demand_needs_no_node(tiny):
     case = tiny(chat=0.0, train=0.0)
     assert len(case.slots.pool) == 0
+
+
+@given(
+    pools=st.integers(1, 5),
+    slots=st.integers(0, 20),
+    before=st.sampled_from([(), (3,), (2, 0), (2, 3)]),
+    seed=st.integers(0, 99),
+)
+def test_sums_by_pool_are_those_of_a_loop_with_any_slots_or_none(pools, slots, before, seed):
+    """Any order of the slots, pools without one, no slots at all; alone a pool comes to the same digits."""
+    draw = np.random.default_rng(seed)
+    pool, values = draw.integers(pools, size=slots), draw.normal(size=(*before, slots))
+    found = Slots(pool, np.zeros(slots, int), np.ones(slots)).total(values, pools)
+    assert found.shape == (*before, pools)
+    for at in range(pools):
+        mine = pool == at
+        assert found[..., at] == pytest.approx(values[..., mine].sum(axis=-1), abs=1e-12)
+        alone = Slots(pool[mine] * 0, np.zeros(mine.sum(), int), np.ones(mine.sum())).total(values[..., mine], 1)
+        assert (alone[..., 0] == found[..., at]).all()
