@@ -1,9 +1,12 @@
-"""Two months of the sample after its plan was approved in July: steps fire, stay open, and are closed by decisions."""
+"""Two months of the sample after its plan was approved in July: steps fire, stay open, and are closed by decisions.
+
+By the weeks of each month, as the refresh counts them.
+"""
 
 import pytest
 
 from aifactory.inputs.workspace import load_workspace
-from aifactory.inventory.demand import all_windows, demand_by_month
+from aifactory.inventory.demand import all_windows, demand_by_month, in_whole_weeks
 from aifactory.review.band_triggers import band_triggers, by_date
 from aifactory.review.build import judge
 
@@ -15,7 +18,8 @@ def months(sample_dir):
     tables = {}
     for period in ("2026-09", "2026-10"):
         ws = load_workspace(sample_dir, period)
-        monthly = demand_by_month(ws, all_windows(ws))
+        windows = all_windows(ws)
+        monthly = in_whole_weeks(ws, windows, demand_by_month(ws, windows))
         plan, steps, log = (ws.table(name) for name in ("approved_plan", "approved_bands", "decisions"))
         tables[period] = band_triggers(plan, steps, monthly, period, log)
     return tables
