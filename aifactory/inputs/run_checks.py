@@ -39,7 +39,7 @@ def bands_have_plan(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     have = f"that table holds the plan of {min(known)}" if known else "that table is empty"
     rule = f"has no rows in approved_plan, so that no refresh follows this step; {have}: store both as `aifactory approve` writes them"
     other = ~steps["plan_period"].isin(known)
-    yield from rows_found(steps, other, "approved_bands", "bands_have_plan", "failed", "plan_period", rule)
+    yield from rows_found(steps, other, "approved_bands", "bands_have_plan", "warned", "plan_period", rule, 1)
 
 
 def orders_within_pools(tables: Tables, _plan: Plan) -> Iterator[Finding]:

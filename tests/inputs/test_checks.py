@@ -365,12 +365,6 @@ BROKEN = {
         ),
         "approved_plan, row 3, column 'plan_period': value '2026-07': is another plan than the first row's",
     ),
-    "steps of a plan that is not there": (
-        "bands_have_plan",
-        add("approved_bands.csv", STEP.format("2026-07")),
-        "approved_bands, row 2, column 'plan_period': value '2026-07': has no rows in approved_plan, so that no refresh follows "
-        "this step; that table is empty",
-    ),
     "a purchase with a price an hour": (
         "price_matches_option",
         add("prices.csv", PURCHASE),
@@ -383,6 +377,12 @@ BROKEN = {
     ),
 }
 SUSPECT = {
+    "steps of a plan that is not there": (
+        "bands_have_plan",
+        add("approved_bands.csv", STEP.format("2026-07")),
+        "approved_bands, row 2, column 'plan_period': value '2026-07': has no rows in approved_plan, so that no refresh follows "
+        "this step; that table is empty",
+    ),
     "a provider region of two regions": (
         "same_provider_region",
         one_provider_region,
