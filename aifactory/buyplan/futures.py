@@ -21,6 +21,7 @@ from aifactory.buyplan.optimise.benders import OptimalPlan
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.policies import OURS, compare_policies
 from aifactory.buyplan.optimise.problem import Option, Problem
+from aifactory.buyplan.optimise.reference import reference_usd
 from aifactory.buyplan.order_months import with_dates, with_successors
 from aifactory.buyplan.own_sites import POWER, SPACE, Stated, site_of, taken
 from aifactory.buyplan.price_paths import draw_prices
@@ -89,9 +90,11 @@ def compare_futures(basis: FuturesBasis, *, foresight: bool = False) -> Futures:
     problem = basis.problem
     found = compare_policies(problem, gap=GAP, time_limit_s=TIME_LIMIT_S, foresight=foresight, ours=basis.best)
     own = found.table.set_index("policy").loc[OURS, "objective_usd"]
-    rows = [_priced(THIS_PLAN, basis.monthly, basis.nodes, own)]
+    # Overruns are counted from one reference: that of `monthly` knows more months to order in, and some are cheaper.
+    monthly = replace(basis.monthly, reference_usd=reference_usd(problem))
+    rows = [_priced(THIS_PLAN, monthly, basis.nodes, own)]
     if basis.alone is not None:
-        rows.append(_priced(ONE_PATH, basis.monthly, basis.alone, own))
+        rows.append(_priced(ONE_PATH, monthly, basis.alone, own))
     table = found.table if basis.best is None else found.table[found.table["policy"] != OURS]
     table = pd.concat([table, pd.DataFrame(rows)]).sort_values("objective_usd", kind="stable", ignore_index=True)
     return Futures(table, found.gap, problem.paths, problem.risk_weight, problem.tail)

@@ -13,6 +13,7 @@ from aifactory.buyplan.futures import (
     BLOCK_SHARES,
     ONE_PATH,
     THIS_PLAN,
+    FuturesBasis,
     block_demand,
     compare_futures,
     futures_basis,
@@ -21,7 +22,9 @@ from aifactory.buyplan.futures import (
     problem_over,
     stream_paths,
 )
+from aifactory.buyplan.optimise.benders import optimise
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
+from aifactory.buyplan.optimise.reference import reference_usd
 from aifactory.buyplan.reasons import with_reasons
 from aifactory.buyplan.scenario_orders import solve_over_paths
 from aifactory.demand.scenarios import Paths
@@ -124,6 +127,22 @@ def test_the_plan_follows_the_orders_over_all_paths(tiny):
     orders = with_reasons(orders_frame(chosen.case, answer, case.prices), chosen.reasons, case)
     assert orders["reason"].ne("").all() and orders["paths_share"].between(0, 1).all()
     assert orders["accelerators"].sum() == (chosen.best.nodes * chosen.problem.serves.max(axis=(0, 1))).sum()
+
+
+def test_one_reference_for_the_plan_and_for_what_it_is_compared_with(tiny):
+    """Contracts fall by 2 % a month: months between quarters hold a cheaper one than any quarter, which changes no overrun."""
+    case = tiny(plan=make_plan(months=24), prices=make_prices().assign(lead_time_weeks=4.0))
+    falling = np.broadcast_to(0.98 ** np.arange(24.0)[:, None], (20, 24, case.pools))
+    problem = replace(problem_of(case, paths_of(case, 20, 0.6)), order_ratio=falling)
+    best = optimise(problem, gap=1e-4)
+    monthly = replace(problem, order_months=tuple(range(24)))
+    assert (reference_usd(monthly) < reference_usd(problem) - 1.0).all()
+    at = {order: column for column, order in enumerate(monthly.orders)}
+    nodes = np.zeros(len(at))
+    nodes[[at[order] for order in problem.orders]] = best.nodes
+    row = compare_futures(FuturesBasis(problem, monthly, nodes, best)).table.set_index("policy").loc[THIS_PLAN]
+    assert row["objective_usd"] == pytest.approx(best.cost.objective_usd, rel=1e-9)
+    assert row["overrun_usd"] == pytest.approx(best.cost.overrun_usd, rel=1e-9)
 
 
 def test_certain_demand_gives_the_cheapest_orders_for_it(tiny):
