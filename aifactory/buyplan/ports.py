@@ -232,6 +232,8 @@ def _until(row: tuple, until: UntilPorted | None, billed: str) -> str:
     stays = until.stays_on(row.use_case_id) if until else []
     waits = until.waits_in(row.use_case_id) if until else []
     late = f"; in {', '.join(waits)} it starts after that" if waits else ""
+    if until and until.leaves_hosted(row.use_case_id):
+        return f"until then it stays on its hosted model{billed}, and neither cost nor value of that is in the plan"
     if not stays:
         return f"until then it runs where it does now{billed}, which this plan counts at the price of {row.chosen_id}{late}"
     rest = f", as far as hours are sold or kit stands there, and the rest at that of {row.chosen_id}"

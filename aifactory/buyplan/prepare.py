@@ -132,7 +132,7 @@ def setting_of(
         queued=queued,
         porting=_added(porting, staying.migration_usd),
         restream=restream,
-        until=_until_ported(ws, inventory, benchmark, restream(ws.plan), porting, prices),
+        until=_until_ported(ws, inventory, benchmark, restream(ws.plan), (porting, staying.leaving), prices),
         unpriced=unpriced,
         staying=staying,
     )
@@ -143,7 +143,7 @@ def _until_ported(
     inventory: Inventory,
     benchmark: Benchmark,
     streams: Streams,
-    porting: Mapping[str, float],
+    moving: tuple[Mapping[str, float], Mapping[str, str]],
     prices: pd.DataFrame,
 ) -> UntilPorted:
     def standing(some: Streams) -> dict[tuple[str, str], np.ndarray]:
@@ -154,7 +154,8 @@ def _until_ported(
     hourly = prices[prices["purchase_option"] == "on_demand"]
     return until_ported(
         streams,
-        porting=porting,
+        porting=moving[0],
+        leaving=moving[1],
         today=known_by_region(ws),
         capacity=benchmark.capacity,
         accelerators=ws.table("accelerators"),

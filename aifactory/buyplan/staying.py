@@ -2,13 +2,15 @@
 
 They need no test: they serve production. Staying costs what the bill shows for a unit, times the units of the expected scenario and
 their growth in size; from the announced end of the model on a successor at `api_successor_price_ratio`, and its migration once.
-Moving costs what the plan costs with the use case, less what it costs without it, and the same migration at approval. Both
+Moving costs what the plan costs with the use case, less what it costs without it, the same migration at approval, and the hosted
+model until that work is done (`months_to_move`). Both
 sides bear the plan's shares of compute (orchestration, safety checks, cost centres) and its contingency; what a unit costs
 wherever it runs (egress, amounts per unit) is on neither. All is present value before tax at the WACC.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -43,6 +45,7 @@ COLUMNS = [
     "own_usd",
     "own_high_usd",
     "migration_usd",
+    "own_since",
     "own_from",
     "open_usd",
     "retires",
@@ -54,7 +57,8 @@ COLUMNS = [
 #: Least share of the cheapest list price that a bill for all calls can come to: batch prices and contracts halve it.
 LEAST_OF_LIST = 0.5
 UNDECIDED = {
-    "hosted_usd": np.nan, "own_usd": np.nan, "own_high_usd": np.nan, "migration_usd": 0.0, "own_from": np.nan, "open_usd": 0.0,
+    "hosted_usd": np.nan, "own_usd": np.nan, "own_high_usd": np.nan, "migration_usd": 0.0, "own_since": "", "own_from": np.nan,
+    "open_usd": 0.0,
     "stays": False,
 }  # fmt: skip
 #: Multiples of the expected demand in which own accelerators are priced: steps of a fifth up to 64.
@@ -68,11 +72,13 @@ class Staying:
     Attributes
     ----------
     table : one row per use case, `COLUMNS`: the bill of the month and of a unit; present value of staying (`hosted_usd`) and of own
-        accelerators (`own_usd`, the migration in it; `own_high_usd` at the low end of the rate where it was never measured); of
+        accelerators (`own_usd`, the migration and the bill until then in it; `own_high_usd` at the low end of the rate where it was
+        never measured); the first month there of what moves (`own_since`); of
         what stays, the multiple of its expected demand from which own accelerators would cost less at the rate that is known
         (`own_from`, of `TIMES`; NaN beyond); what the search for the orders of the plan leaves open (`open_usd`, `QUICK_GAP` of
         its cost); the announced end of the model; whether it `stays`.
-    months : what staying costs and delivers by month and region, of those that stay, in columns of the `approved_plan` contract.
+    months : what staying costs and delivers by month and region, in columns of the `approved_plan` contract; of those that move
+        too, for the months until they have.
     """
 
     table: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COLUMNS).astype({"stays": bool}))
@@ -89,6 +95,12 @@ class Staying:
         moves = self.table[~self.table["stays"]]
         return dict(zip(moves["use_case_id"], moves["migration_usd"].astype(float), strict=True))
 
+    @property
+    def leaving(self) -> dict[str, str]:
+        """First month on own accelerators, YYYY-MM, of each use case that moves there."""
+        moves = self.table[self.table["own_since"] != ""]
+        return dict(zip(moves["use_case_id"], moves["own_since"], strict=True))
+
     def sentences(self) -> list[str]:
         """One sentence each: what it runs on, what is decided, and both present values."""
         return [f"{hosted_sentence(row)}; {_decided(row)}" for row in self.table.itertuples()]
@@ -100,36 +112,59 @@ def decide_staying(case: Case, today: pd.DataFrame, resolve: Resolve, api_prices
     Parameters
     ----------
     today : `hosted_today`; use cases without counted units, or that the plan cannot size, are not decided.
-    resolve : plans the case without some streams [K], by the rule of the plan.
+    resolve : plans the case without some streams [K], in `times` [T, K] its demand, by the rule of the plan.
     api_prices : listed prices of hosted models. A bill below `LEAST_OF_LIST` of the cheapest of its model (as charged, or as the use
         case names it) cannot hold all calls: part of them must run elsewhere, and nothing is decided on it.
     """
-    known = today[today["use_case_id"].isin(case.streams.table["use_case_id"]) & (today["usd_per_unit"] > 0)]
-    gone = np.zeros(len(case.streams.table), dtype=bool)
-    plan_usd = _cost_usd(case, resolve(case, gone)) if len(known) else 0.0
-    rows, months, streams = [], [], streams_over_regions(case)
-    for row in known.itertuples(index=False):
-        mine = (case.streams.table["use_case_id"] == row.use_case_id).to_numpy()
-        stream = streams[row.use_case_id]
-        listed = least_listed(stream, [row.model, stream["model"]], api_prices)
-        rows.append(row._asdict() | UNDECIDED | {"listed_usd_per_unit": listed})
-        if row.usd_per_unit < LEAST_OF_LIST * listed:
+    known = _with_list_price(case, today, api_prices)
+    whole = known["usd_per_unit"] >= LEAST_OF_LIST * known["listed_usd_per_unit"].fillna(0.0)
+    served = _once_moved(case, known.loc[whole, "use_case_id"])
+    later, gone = _grown(case, served), np.zeros(len(case.streams.table), dtype=bool)
+    plan_usd = _cost_usd(later, resolve(later, gone, served[1:])) if len(known) else 0.0
+    rows, months = [], []
+    for row, decidable in zip(known.itertuples(index=False), whole, strict=True):
+        rows.append(row._asdict() | UNDECIDED)
+        if not decidable:
             continue
-        rest_usd = _cost_usd(case, resolve(without(case, gone | mine), gone | mine))
+        mine = (case.streams.table["use_case_id"] == row.use_case_id).to_numpy()
+        rest_usd = _cost_usd(later, resolve(without(later, gone | mine), gone | mine, served[1:]))
         compared = _compared(case, row, mine, plan_usd - rest_usd)
         rows[-1] |= compared | {"open_usd": QUICK_GAP * plan_usd}
+        months.append(stay_months(case, row._asdict()))
         if compared["stays"]:
-            rows[-1]["own_from"] = _own_from(case, row, (mine, gone), resolve, rest_usd)
+            rows[-1]["own_from"] = _own_from(case, row, (mine, gone, served), resolve, rest_usd)
             gone, plan_usd = gone | mine, rest_usd
-            months.append(stay_months(case, row._asdict()))
     table = pd.DataFrame(rows, columns=COLUMNS).astype({"stays": bool})
     return Staying(table, pd.concat(months, ignore_index=True) if months else pd.DataFrame())
 
 
-def stay_usd(case: Case, row: Mapping) -> float:
-    """Present value of staying: bill of the expected units with the plan's shares and contingency, and the move to a successor."""
+def _with_list_price(case: Case, today: pd.DataFrame, api_prices: pd.DataFrame) -> pd.DataFrame:
+    """Rows of use cases with counted units that the plan can size, with the cheapest list price of a unit."""
+    known = today[today["use_case_id"].isin(case.streams.table["use_case_id"]) & (today["usd_per_unit"] > 0)]
+    streams = streams_over_regions(case)
+    listed = [
+        least_listed(streams[row.use_case_id], [row.model, streams[row.use_case_id]["model"]], api_prices)
+        for row in known.itertuples(index=False)
+    ]
+    return known.assign(listed_usd_per_unit=np.array(listed, dtype=float))
+
+
+def months_to_move(case: Case) -> int:
+    """Months that the work to leave a hosted model takes one person, whole ones; the horizon at most."""
+    return min(math.ceil(case.plan.value("api_migration_person_months")), len(case.streams.months) - 2)
+
+
+def _once_moved(case: Case, names: pd.Series) -> np.ndarray:
+    """0 in the months to come in which some use cases have not left their hosted model yet, else 1, [T + 1, K]."""
+    served = np.ones(case.streams.share.shape)
+    served[1 : 1 + months_to_move(case), case.streams.table["use_case_id"].isin(names).to_numpy()] = 0.0
+    return served
+
+
+def stay_usd(case: Case, row: Mapping, months: int | None = None) -> float:
+    """Present value of staying for some months, or all: bill of the expected units with the plan's shares and contingency, and the move to a successor."""
     _, cost = _stay_by_month(case, row)
-    return float(npv(np.append(0.0, cost.sum(axis=1)), monthly_rate(case.plan.value("wacc"))))
+    return float(npv(np.append(0.0, cost.sum(axis=1)[:months]), monthly_rate(case.plan.value("wacc"))))
 
 
 def stay_months(case: Case, row: Mapping) -> pd.DataFrame:
@@ -183,9 +218,16 @@ def _stay_by_month(case: Case, row: Mapping) -> tuple[np.ndarray, np.ndarray]:
 def approved_with(approved: pd.DataFrame, staying: Staying, period: str, demand: DemandScenarios) -> pd.DataFrame:
     """Rows of the `approved_plan` contract with those of what stays on hosted models, against which its actual bill is compared, and bands of whole use cases."""
     if len(staying.months):
-        stays = staying.months.assign(plan_period=period)
+        stays = _not_planned(staying.months, approved).assign(plan_period=period)
         approved = pd.concat([approved.astype(object), stays.astype(object)], ignore_index=True).infer_objects()
     return _with_use_case_bands(approved, demand).reindex(columns=load_contract("approved_plan").columns)
+
+
+def _not_planned(months: pd.DataFrame, approved: pd.DataFrame) -> pd.DataFrame:
+    """Rows of months in which the plan has no work of their use case in their region."""
+    keys = ["use_case_id", "region", "month"]
+    there = approved.loc[approved["units"] > 0, keys] if len(approved) else pd.DataFrame(columns=keys)
+    return months[~pd.MultiIndex.from_frame(months[keys]).isin(pd.MultiIndex.from_frame(there))]
 
 
 def _with_use_case_bands(approved: pd.DataFrame, demand: DemandScenarios) -> pd.DataFrame:
@@ -211,34 +253,35 @@ def migration_usd(plan: Plan) -> float:
 
 def _compared(case: Case, row: tuple, mine: np.ndarray, own: float) -> dict:
     """Both present values and what follows from them; `own` USD is what own accelerators add to the plan."""
-    once = migration_usd(case.plan)
+    once, until = migration_usd(case.plan), months_to_move(case)
     table = case.streams.table[mine]
     rate, low = table["units_per_s_per_accelerator"], table["low"].fillna(0.0)
     unsure = ~table["tier"].isin(OWN_EVIDENCE) & (low > 0)
     high = own * float((rate / low.where(unsure, rate)).max())
-    moved = once * (1.0 + case.plan.value("contingency_share"))
+    moved = once * (1.0 + case.plan.value("contingency_share")) + stay_usd(case, row._asdict(), until)
     hosted = stay_usd(case, row._asdict())
+    stays = hosted <= high + moved
     return {
-        "hosted_usd": hosted, "own_usd": own + moved, "own_high_usd": high + moved, "migration_usd": once,
-        "stays": hosted <= high + moved,
+        "hosted_usd": hosted, "own_usd": own + moved, "own_high_usd": high + moved, "migration_usd": once, "stays": stays,
+        "own_since": "" if stays else case.streams.months[1 + until],
     }  # fmt: skip
 
 
 def _own_from(
-    case: Case, row: tuple, streams: tuple[np.ndarray, np.ndarray], resolve: Resolve, rest_usd: float
+    case: Case, row: tuple, streams: tuple[np.ndarray, np.ndarray, np.ndarray], resolve: Resolve, rest_usd: float
 ) -> float:
     """Least of `TIMES` the expected demand at which own accelerators cost less than staying; NaN where none does.
 
-    `streams`: those of the use case, and those that stay hosted already, [K] each. Nodes come whole: between two steps, or beyond
-    the one that is found, staying may cost less again.
+    `streams`: those of the use case, and those that stay hosted already, [K] each, and when those that move have, [T + 1, K].
+    The months before are hosted on either side, so that neither counts them. Nodes come whole: between two steps, or beyond the one that is found, staying may cost less again.
     """
-    mine, gone = streams
+    mine, gone, served = streams
     moved = migration_usd(case.plan) * (1.0 + case.plan.value("contingency_share"))
 
     def pays(times: float) -> bool:
-        many = np.where(mine, times, 1.0)
+        many = np.where(mine, times, 1.0) * served
         grown = _grown(case, many)
-        own = _cost_usd(grown, resolve(without(grown, gone), gone, many)) - rest_usd + moved
+        own = _cost_usd(grown, resolve(without(grown, gone), gone, many[1:])) - rest_usd + moved
         return own < stay_usd(grown, row._asdict())
 
     try:
@@ -248,7 +291,7 @@ def _own_from(
 
 
 def _grown(case: Case, times: np.ndarray) -> Case:
-    """The case with `times` [K] the demand of each stream, staffed for what then comes by chance."""
+    """The case with `times` [K] or [T + 1, K] the demand of each stream, staffed for what then comes by chance."""
     streams = case.streams
     many = replace(streams, units=streams.units * times, band=streams.band * times)
     chance = np.where(times > 1, chance_beside_spares(many, case.plan), streams.chance)
@@ -288,11 +331,14 @@ def _decided(row: tuple) -> str:
         end += f" (the search for orders leaves {money(row.open_usd)} open: neither is shown to cost less)"
     if not row.stays:
         work = (
-            f", of which {money(row.migration_usd)} is the work to move, paid at approval"
+            f", of which {money(row.migration_usd)} is the work to move, paid at approval, and the bill until then"
             if row.migration_usd > 0
             else ""
         )
-        return f"the plan moves it to own accelerators: {both}{work}{end}."
+        return (
+            f"the plan moves it to own accelerators, from {row.own_since} on at the earliest: {both}{work}{end}. Neither cost nor value of the "
+            "months until then is in the plan."
+        )
     if row.hosted_usd <= row.own_usd:
         return f"it stays there: {both}{end}; {_from(row.own_from)}. The plan holds neither its cost nor its value."
     return (

@@ -8,6 +8,9 @@ then
   whose platform of today is not known, counts on the chosen platform, which is said;
 * a use case that does not run there yet does not start: neither its cost nor its value of these months is in the plan. Its users
   come from then on as they would have come before (`launches`).
+
+A use case that leaves a hosted model stays there until the work to move is done (`staying.months_to_move`), and its port where there
+is one: as with what stays hosted for good, neither its cost nor its value of these months is in the plan.
 """
 
 from __future__ import annotations
@@ -37,11 +40,13 @@ class UntilPorted:
     ----------
     guests : use cases that stay on their platform of today, with the share of their work there, [T + 1].
     waits : months for which a use case waits that does not run yet, by use case and region.
+    hosted : months for which a use case stays on a hosted model that it leaves, by use case and region.
     counted : use cases of which work runs until then that counts on the chosen platform.
     """
 
     guests: tuple[Guest, ...] = ()
     waits: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    hosted: Mapping[tuple[str, str], int] = field(default_factory=dict)
     counted: frozenset[str] = frozenset()
 
     def stays_on(self, use_case_id: str) -> list[str]:
@@ -52,17 +57,22 @@ class UntilPorted:
         """Regions in which a use case waits for its port."""
         return sorted(region for name, region in self.waits if name == use_case_id)
 
+    def leaves_hosted(self, use_case_id: str) -> bool:
+        """Whether a use case stays on a hosted model until it has moved."""
+        return any(name == use_case_id for name, _ in self.hosted)
+
     def applied(self, streams: Streams, moves: Sequence[Guest], accelerators: pd.DataFrame, plan: Plan) -> Streams:
         """The streams with these months, and with the guests of moves to idle capacity beside them."""
         return with_guests(self.waited(streams), beside(self.guests, moves), accelerators, plan)
 
     def waited(self, streams: Streams) -> Streams:
-        """The streams without the months for which launches wait."""
-        if not self.waits:
+        """The streams without the months for which launches wait, or work stays on hosted models."""
+        away = {**self.waits, **self.hosted}
+        if not away:
             return streams
         served = np.ones(streams.share.shape)
         for at, place in enumerate(streams.table[KEY].itertuples(index=False, name=None)):
-            served[1 : 1 + self.waits.get(place, 0), at] = 0.0
+            served[1 : 1 + away.get(place, 0), at] = 0.0
         return replace(streams, units=streams.units * served, band=streams.band * served, share=streams.share * served)
 
 
@@ -73,6 +83,7 @@ def until_ported(
     streams: Streams,
     *,
     porting: Mapping[str, float],
+    leaving: Mapping[str, str],
     today: Mapping[tuple[str, str], str],
     capacity: pd.DataFrame,
     accelerators: pd.DataFrame,
@@ -86,6 +97,7 @@ def until_ported(
     ----------
     streams : every use case and region on the platform chosen for it.
     porting : USD of the port of each use case; above 0 where it begins with the plan.
+    leaving : first month, YYYY-MM, off its hosted model of each use case that moves.
     today : accelerator of today by use case and region, where it is known.
     capacity, accelerators : what each use case does on each accelerator; the catalogue.
     rented : places where hours are sold.
@@ -95,13 +107,15 @@ def until_ported(
     able = capacity[capacity["units_per_s_per_accelerator"] > 0].set_index(
         ["use_case_id", "accelerator_id"], drop=False
     )
-    guests, waits, running = [], {}, []
+    guests, waits, hosted, running = [], {}, {}, []
     for at, row in enumerate(streams.table.itertuples(index=False)):
         port = row.use_case_id, str(classes.get(row.accelerator_id, "")), period
-        if plan.port_begun(*port) is None and porting.get(row.use_case_id, 0.0) <= 0:
-            continue
-        months, place = plan.months_to_port(*port), (row.use_case_id, row.region)
+        ported = plan.port_begun(*port) is not None or porting.get(row.use_case_id, 0.0) > 0
+        months, place = plan.months_to_port(*port) if ported else 0, (row.use_case_id, row.region)
         cell = (row.use_case_id, today.get(place, ""))
+        if row.use_case_id in leaving:
+            hosted[place] = max(months, streams.months.index(leaving[row.use_case_id]) - 1)
+            continue
         if not months or cell[1] == row.accelerator_id:
             continue
         if not streams.units[EXPECTED, 0, at] > 0:
@@ -110,11 +124,11 @@ def until_ported(
         running.append(row.use_case_id)
         if cell in able.index:
             guests.append(guest_of(able.loc[[cell]].iloc[0], row.region, _until(months, len(streams.months))))
-    waiting = UntilPorted((), waits).waited(streams)
+    waiting = UntilPorted((), waits, hosted).waited(streams)
     held = _as_far_as_held(waiting, guests, accelerators, rented, standing, plan)
     wholly = [new.use_case_id for old, new in zip(guests, held, strict=True) if (new.share == old.share).all()]
     counted = {name for name in running if running.count(name) > wholly.count(name)}
-    return UntilPorted(tuple(guest for guest in held if guest.share[1:].any()), waits, frozenset(counted))
+    return UntilPorted(tuple(guest for guest in held if guest.share[1:].any()), waits, hosted, frozenset(counted))
 
 
 def beside(stays: Sequence[Guest], moves: Sequence[Guest]) -> list[Guest]:

@@ -49,12 +49,13 @@ def hosted_today_section(ws: Workspace, plan: BuyPlan) -> Group:
         "hosted_usd": Col("Present value there, USD", "usd0"),
         "own_usd": Col("On own accelerators, USD", "usd0"),
         "own_high_usd": Col("At the low end of the rate, USD", "usd0"),
+        "own_since": Col("Moves at the earliest in"),
         "own_from": Col("Own costs less from, times demand", "num1"),
         "retires": Col("Announced end", "date"),
     }
     note = (
         "Present value before tax over the horizon: the bill of a unit times the expected units, against what the plan costs with the use "
-        "case less what it costs without it, and the work to move. Cheapest list price: of the model that is charged or that the use case "
+        "case less what it costs without it, the work to move, and the bill until that is done. Cheapest list price: of the model that is charged or that the use case "
         "names, whoever sells it. Times demand: the expected demand of that use case alone in every month, tried in steps of a fifth on fleets planned anew; a dash "
         f"where more than {TIMES[-1]:.0f} would be needed."
     )

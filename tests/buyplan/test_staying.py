@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from bp_company import make_plan
+from bp_company import make_case, make_plan
 from test_futures import paths_of
 
 from aifactory.benchmark import build_benchmark
@@ -35,6 +35,15 @@ LISTED = [
 ]
 NO_LIST = pd.DataFrame(columns=["api_model", *LISTED])
 UNITS = 1.5 * 3600 * 730  # a month of one and a half busy accelerators, whose peak and reserve one node of four holds
+
+
+#: Moving takes no work, and so no month.
+AT_ONCE = {"api_migration_person_months": 0.0}
+
+
+@pytest.fixture
+def tiny(tiny):
+    return lambda plan=None, **about: tiny(plan=plan or make_plan(12, AT_ONCE), **about)
 
 
 def today(usd, retires=None, name="chat"):
@@ -80,7 +89,7 @@ def test_shares_and_contingency_are_on_both_sides_and_costs_of_a_unit_on_neither
     about = {"driver": "d", "owner_role": "Analyst", "source": "s", "as_of": "2026-10-01"}
     hidden = [{"name": "Review", "usd_per_unit": 0.5, **about}, {"name": "Rules", "share_of_compute": 0.1, **about},
               {"name": "Tools", "usd_per_month": 100.0, **about}]  # fmt: skip
-    values = {"orchestration_share": 0.05, "contingency_share": 0.2}
+    values = AT_ONCE | {"orchestration_share": 0.05, "contingency_share": 0.2}
     plain = known(tiny(chat=1.5, train=0.0, inputs={"shapes": {}}))
     full = known(tiny(plan=make_plan(12, values, hidden_costs=hidden), chat=1.5, train=0.0, inputs={"shapes": {}}))
     before, after = (decided(case, 2e-3).table.iloc[0] for case in (plain, full))
@@ -89,12 +98,15 @@ def test_shares_and_contingency_are_on_both_sides_and_costs_of_a_unit_on_neither
 
 
 def test_the_end_of_the_model_and_the_work_to_move_are_counted(tiny):
-    """From month 6 on the successor costs half as much again, and moving to it 2 x 10,000, as moving away does at once."""
+    """From month 6 on the successor costs half as much again, and moving to it 2 x 10,000, as moving away does.
+
+    That takes two months, which are billed; the year of a node that comes then is paid whole, as what runs on is stranded.
+    """
     values = {"api_migration_person_months": 2.0, "engineer_usd_per_month": 10_000.0, "api_successor_price_ratio": 1.5}
     case = known(tiny(plan=make_plan(12, values), chat=1.5, train=0.0, inputs={"shapes": {}}))
     row = decided(case, 1e-3, "2027-04-30").table.iloc[0]
     assert row["hosted_usd"] == pytest.approx(UNITS * 1e-3 * (5 + 7 * 1.5) + 20_000)
-    assert row["own_usd"] == pytest.approx(4 * 2.0 * 8760 + 20_000)
+    assert row["own_usd"] == pytest.approx(2 * UNITS * 1e-3 + 4 * 2.0 * 8760 + 20_000)
     gone = decided(case, 1e-3, "2026-09-30").table.iloc[0]  # its end is past: what answers now is what the bill shows
     assert gone["hosted_usd"] == pytest.approx(UNITS * 1e-3 * 12)
 
@@ -328,4 +340,40 @@ def test_what_stays_has_months_that_the_refresh_can_compare(tiny):
     part = approved_with(stored[:0], found, "2026-10", SimpleNamespace(use_cases=bands, frame=elsewhere))
     assert part["use_case_units_p90"].isna().all()  # the plan holds one of its two regions
     assert set(stored["plan_period"]) == {"2026-10"} and stored["units"].gt(0).all()
-    assert decided(case, 1.0).months.empty
+
+
+def test_the_months_until_it_has_moved_stay_hosted(tiny):
+    """Two months of work: their bill is in the approved plan, beside nothing of the plan's own in them, and then the other way round."""
+    values = {"api_migration_person_months": 1.2, "engineer_usd_per_month": 10_000.0}
+    case = known(tiny(plan=make_plan(12, values), chat=1.5, train=0.0, inputs={"shapes": {}}))
+    found = decided(case, 1.0)
+    assert found.leaving == {"chat": "2027-01"} and found.table["own_since"].tolist() == ["2027-01"]
+    assert "to own accelerators, from 2027-01 on" in found.sentences()[0]
+    months = [f"{month:%Y-%m}" for month in pd.period_range("2026-11", "2027-10", freq="M")]
+    own = pd.DataFrame({"month": months, "use_case_id": "chat", "region": "eu", "accelerator_id": "acc", "plan_period": "2026-10",
+                        "units": [0.0, 0.0] + [UNITS] * 10})  # fmt: skip
+    demand = SimpleNamespace(
+        use_cases=pd.DataFrame({"use_case_id": "chat", "month": months, "p10": 0.0, "p50": UNITS, "p90": UNITS}),
+        frame=own[["use_case_id", "region"]],
+    )
+    stored = approved_with(own, found, "2026-10", demand)
+    hosted = stored[stored["accelerator_id"] == "(hosted)"]
+    assert hosted["month"].tolist() == ["2026-11", "2026-12"] and hosted["compute_usd"].tolist() == pytest.approx(
+        [UNITS] * 2
+    )
+    assert stored.groupby("month")["units"].sum().tolist() == pytest.approx([UNITS] * 12)
+
+
+def test_what_moves_costs_nothing_before_it_has(mini_ws):
+    """The plan holds neither its units nor its value until then; the horizon ends where the work would not."""
+    plan = plan_of(hosted_ws(mini_ws, "900000"))
+    row = plan.hosted_today.iloc[0]
+    chat = plan.approved_plan[plan.approved_plan["use_case_id"] == "chat"]
+    own = chat[chat["accelerator_id"] != "(hosted)"].groupby("month")["units"].sum()
+    assert row["own_since"] == own.index[1] == "2026-12" and own.iloc[0] == 0 and (own.iloc[1:] > 0).all()
+    hosted = chat[chat["accelerator_id"] == "(hosted)"]
+    assert set(hosted["month"]) == {"2026-11"} and hosted["compute_usd"].sum() == pytest.approx(900_000, rel=0.1)
+    long = known(
+        make_case(plan=make_plan(12, {"api_migration_person_months": 40.0}), chat=1.5, train=0.0, inputs={"shapes": {}})
+    )
+    assert decided(long, 1.0).table["own_since"].isin(["", "2027-10"]).all()

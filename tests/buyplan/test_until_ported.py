@@ -36,10 +36,13 @@ def chosen():
     return make_case(plan=PLAN, prices=PRICES, inputs=CHAT_ON_HALF, porting={"chat": 1e5})
 
 
-def months_until(streams, *, plan=PLAN, today=TODAY_ON, rented=RENTED, standing=None, porting=1e5, capacity=None):
+def months_until(
+    streams, *, plan=PLAN, today=TODAY_ON, rented=RENTED, standing=None, porting=1e5, capacity=None, leaving=None
+):
     return until_ported(
         streams,
         porting={"chat": porting},
+        leaving=leaving or {},
         today=today,
         capacity=CELLS.capacity if capacity is None else capacity,
         accelerators=CELLS.accelerators,
@@ -103,6 +106,22 @@ def test_a_launch_waits_for_its_port(chosen):
     assert spent.value_usd[2, chat] > 0 and spent_late.value_usd[:4, chat].sum() == 0
     assert spent_late.value_usd[4:, chat] == pytest.approx(spent.value_usd[4:, chat])
     assert spent.opex_usd.sum() - spent_late.opex_usd.sum() == pytest.approx(2 * 730 * 8 * 2.0)
+
+
+@pytest.mark.parametrize(
+    ("since", "porting", "gone"), [("2027-01", 0.0, 2), ("2026-11", 0.0, 0), ("2026-12", 1e5, 3), ("2027-04", 1e5, 5)]
+)
+def test_what_leaves_a_hosted_model_stays_there_until_it_has_moved_and_is_ported(chosen, since, porting, gone):
+    until = months_until(chosen.streams, leaving={"chat": since}, porting=porting, today={})
+    chat = (chosen.streams.table["use_case_id"] == "chat").to_numpy()
+    found, before = until.applied(chosen.streams, (), CELLS.accelerators, PLAN), chosen.streams.units
+    assert until.leaves_hosted("chat") and not until.leaves_hosted("train") and not until.counted
+    assert (found.units[:, 1 : 1 + gone, chat] == 0).all() and (
+        found.units[:, 1 + gone :] == before[:, 1 + gone :]
+    ).all()
+    assert (found.units[:, :, ~chat] == before[:, :, ~chat]).all() and (found.units[:, 0] == before[:, 0]).all()
+    after = rebuilt(chosen, PLAN, found)
+    assert (stream_paths(after, paths_of(after, 3, 0.2))[:, :gone, chat] == 0).all()
 
 
 @pytest.mark.parametrize(
