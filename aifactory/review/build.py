@@ -20,7 +20,6 @@ from aifactory.inventory import Inventory
 from aifactory.inventory.demand import in_whole_weeks
 from aifactory.inventory.retiring import retiring_sentence
 from aifactory.inventory.service import field_accelerators
-from aifactory.inventory.today import known_by_region
 from aifactory.review import guardrails
 from aifactory.review.band_triggers import band_triggers, by_date, not_followed
 from aifactory.review.bill_variance import against_last_month, against_plan
@@ -42,7 +41,7 @@ from aifactory.review.monthly import (
 from aifactory.review.order_log import order_changes
 from aifactory.review.own_kit import without_kit_paid_before
 from aifactory.review.paths import follow_paths
-from aifactory.review.plan_use import use_against_plan
+from aifactory.review.plan_use import planned_elsewhere, runs_on_today, use_against_plan
 from aifactory.review.recommendation import not_booked, recommend
 from aifactory.review.returns_to_date import roi_to_date, update_payback
 from aifactory.review.uncharged import uncharged, uncharged_note
@@ -149,7 +148,7 @@ def build_review(
         unit_cost=unit_cost,
         unit_cost_bands=unit_cost_bands(unit_cost, ws.period),
         forecast_scores=score_forecasts(ws, inventory, earlier, whole),
-        plan_use=use_against_plan(held, inventory.pools, inventory.demand_monthly, ws.period, known_by_region(ws)),
+        plan_use=use_against_plan(held, inventory.pools, inventory.demand_monthly, ws.period, runs_on_today(ws)),
         hardware=hardware,
         platforms=judge_platforms(ws, hardware),
         chargeback=charge_teams(ws.table("billing").query("invoice_month == @ws.period"), users),
@@ -163,13 +162,14 @@ def build_review(
         **_memory(ws, inventory, told),
         **_beside(ws, inventory, buy_plan, late),
         recommendation=_recommendation(ws, approved, steps, buy_plan),
-        not_computed=[*_not_computed(ws, whole, split, now, steps), *_not_charged(ws, inventory, left_out)],
+        not_computed=[*_not_computed(ws, whole, split, now, steps), *_not_charged(ws, inventory, whole, left_out)],
     )
 
 
-def _not_charged(ws: Workspace, inventory: Inventory, left_out: pd.MultiIndex) -> list[str]:
-    """Work that no unit cost counts, beside what the variance leaves out."""
-    return uncharged_note(uncharged(ws, inventory.demand_monthly, [previous_month(ws.period), ws.period]), left_out)
+def _not_charged(ws: Workspace, inventory: Inventory, approved: pd.DataFrame, left_out: pd.MultiIndex) -> list[str]:
+    """Work whose plan has no hours beside it, and work that no unit cost counts, beside what the variance leaves out."""
+    missing = uncharged(ws, inventory.demand_monthly, [previous_month(ws.period), ws.period])
+    return [*planned_elsewhere(ws, approved), *uncharged_note(missing, left_out)]
 
 
 def _steps(ws: Workspace, inventory: Inventory, held: pd.DataFrame, weeks: pd.DataFrame) -> pd.DataFrame:

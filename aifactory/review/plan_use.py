@@ -28,7 +28,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from aifactory.buyplan.governance import money
 from aifactory.buyplan.releases import PLACE
+from aifactory.inputs.hosted import HOSTED
+from aifactory.inputs.workspace import Workspace
+from aifactory.inventory.hosted_today import hosted_alone
+from aifactory.inventory.today import known_by_region
 from aifactory.review.band_triggers import pool_loads
 from aifactory.units import HOURS_PER_MONTH
 
@@ -53,7 +58,7 @@ def use_against_plan(
     approved : rows of the `approved_plan` contract, in standard months of 730 h.
     pools : `Inventory.pools` of the month; utilisation is weighed by accelerator-hours.
     monthly : measured units by month, use_case_id and region.
-    today : accelerator on which a use case is known to run in a region in the month (`inventory.today.known_by_region`).
+    today : what a use case is known to run on in a region in the month (`runs_on_today`).
 
     Returns
     -------
@@ -89,6 +94,26 @@ def use_against_plan(
     table = table.reset_index().assign(plan_period=str(rows["plan_period"].iloc[0]), month=period)
     order = table["state"].map({CONTRADICTS: 0, NOT_MOVED: 1, NOT_PLANNED: 2, NO_READINGS: 3, AGREES: 4})
     return table.assign(order=order).sort_values(["order", *PLACE], ignore_index=True)[COLUMNS]
+
+
+def runs_on_today(ws: Workspace) -> dict[tuple[str, str], str]:
+    """What each use case is known to run on, by use case and region: an accelerator, or `HOSTED` where the month charges hosted models alone."""
+    hosted = {(name, item.region): HOSTED for name in hosted_alone(ws) for item in ws.plan.regions}
+    return hosted | known_by_region(ws)
+
+
+def planned_elsewhere(ws: Workspace, approved: pd.DataFrame) -> list[str]:
+    """Accelerators that the plan of the month holds for what still runs on hosted models: no hours stand beside them, USD."""
+    mine = approved["use_case_id"].isin(list(hosted_alone(ws))) & (approved["accelerator_id"] != HOSTED)
+    cost = approved[mine & (approved["month"] == ws.period)].groupby("use_case_id")["compute_usd"].sum()
+    cost = cost[cost > 0]
+    if cost.empty:
+        return []
+    them, they, run = ("it", "it", "runs") if len(cost) == 1 else ("them", "they", "run")
+    return [
+        f"cost and hours of {' and '.join(cost.index)} against the plan, which holds {money(cost.sum())} of accelerators for {them} in the month: "
+        f"{they} still {run} on hosted models, so the plan beside those figures is without {them}"
+    ]
 
 
 def _runs_on(rows: pd.DataFrame, today: Mapping[tuple[str, str], str]) -> pd.Series:

@@ -14,6 +14,7 @@ from aifactory.review import build_review
 from aifactory.review.build import forecast_accuracy, judge, without_plan
 from aifactory.review.forecast_score import earlier_forecast
 from aifactory.review.monthly import mean_utilization
+from aifactory.review.plan_use import planned_elsewhere, runs_on_today
 from aifactory.review.unit_cost import unit_cost_by_month
 from aifactory.review.unread import charges_unread, hosted_unread, months_unread, partial_months, places_unread
 from aifactory.review.variance import CAUSES, OTHER
@@ -407,6 +408,23 @@ def test_a_plan_that_stays_hosted_is_followed(mini_ws):
     assert (row["planned_cost_usd"], row["planned_value_usd"]) == pytest.approx((44.0 * hours, 99.0 * hours))
     assert review.paths["scenario"].tolist() == ["conservative", "expected", "aggressive"]
     assert review.payback.empty  # nothing was laid out
+
+
+def test_work_that_was_to_leave_a_hosted_model_and_has_not_is_outstanding(mini_ws):
+    """The plan has chat on accelerators for USD 40 a month of 730 h; the bill still charges a hosted model alone."""
+    ws = all_hosted(mini_ws)
+    moved = ws.table("approved_plan").assign(
+        accelerator_id="nvidia-h100-sxm", accelerator_hours=730.0, load_accelerators=0.5
+    )
+    moved = dataclasses.replace(ws, tables=ws.tables | {"approved_plan": moved})
+    place = {("chat", item.region): "(hosted)" for item in ws.plan.regions}
+    assert runs_on_today(moved).items() >= place.items()
+    review = build_review(moved, build_inventory(moved))
+    row = review.plan_use.set_index(["region", "accelerator_id"]).loc[("us", "nvidia-h100-sxm")]
+    assert row["not_moved"] == "chat" and np.isnan(row["at_work"])
+    (said,) = [text for text in review.not_computed if "hosted models" in text]
+    assert said.startswith("cost and hours of chat against the plan, which holds USD 41 of accelerators for it")
+    assert planned_elsewhere(ws, ws.table("approved_plan")) == []  # what was to stay is no move
 
 
 def test_units_cost_what_hosted_models_cost(mini_ws):
