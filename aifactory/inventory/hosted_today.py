@@ -24,10 +24,15 @@ def hosted_usage(bill: pd.DataFrame) -> pd.DataFrame:
     """Usage of hosted models that names its use case: rows of a derived bill with `usd`, their effective cost as a number."""
     named = bill["cost_line"].isin(USAGE) & (bill["use_case"] != UNATTRIBUTED)
     rows = bill[named & (bill["accelerator_id"] == NO_ACCELERATOR)]
-    service = rows["ServiceName"].fillna("").astype("str").str.lower()
-    by_category = (rows["ServiceCategory"] == AI_SERVICES).fillna(value=False) & ~service.str.contains(TOOLS)
-    rows = rows[by_category | service.str.contains(SELLERS)]
+    rows = rows[sells_models(rows)]
     return rows.assign(usd=rows["EffectiveCost"].astype("float64"))
+
+
+def sells_models(charges: pd.DataFrame) -> pd.Series:
+    """Which charges are of a service of hosted models, by its category and name."""
+    service = charges["ServiceName"].fillna("").astype("str").str.lower()
+    by_category = (charges["ServiceCategory"] == AI_SERVICES).fillna(value=False) & ~service.str.contains(TOOLS)
+    return by_category | service.str.contains(SELLERS)
 
 
 def hosted_alone(ws: Workspace) -> frozenset[str]:

@@ -14,6 +14,7 @@ from aifactory.inputs.billing import UNATTRIBUTED, accelerator_charges, plan_reg
 from aifactory.inputs.plan import Region
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.inventory.hosted_today import sells_models
 from aifactory.inventory.spend import USAGE
 from aifactory.review.monthly import realised_value
 from aifactory.review.own_kit import depreciation_usd, on_own_sites
@@ -175,8 +176,9 @@ def _in_service(rows: pd.DataFrame, book: pd.DataFrame, pools: pd.DataFrame | No
 
 
 def site_charges(bill: pd.DataFrame, regions: Sequence[Region]) -> pd.Series:
-    """Usage other than accelerators that sellers who are no cloud provider of a region charge there, USD by month and region."""
+    """Usage other than accelerators and hosted models that sellers who are no cloud provider of a region charge there, USD by month and region."""
     rows = bill[bill["cost_line"].isin(USAGE) & ~accelerator_charges(bill)]
+    rows = rows[~sells_models(rows)]
     rows = rows.assign(region=plan_regions(rows, regions))
     return rows[on_own_sites(rows, regions)].groupby(["month", "region"])["EffectiveCost"].sum().astype("float64")
 

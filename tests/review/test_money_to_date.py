@@ -24,6 +24,8 @@ from aifactory.review.returns_to_date import (
 )
 from aifactory.review.unit_cost import unit_cost_bands
 
+#: Charges of a service that sells no models.
+NO_MODEL = {"ServiceName": "Site", "ServiceCategory": "Other"}
 MONTHS = [str(month) for month in pd.period_range("2026-01", periods=10, freq="M")]
 
 
@@ -319,7 +321,7 @@ def test_own_accelerators_run_off_the_bill_until_it_has_hours_of_them():
     assert off_bill(approved.drop(columns="outlay_usd"), bill, orders).empty
     places = [SimpleNamespace(region="x", provider_regions={}), SimpleNamespace(region="y", provider_regions={})]
     for region, hidden in (("x", True), ("y", False), ("unknown", True)):  # rented elsewhere, it still stands here
-        charged = bill.assign(RegionId=region, cost_line="attributed usage", ProviderName="AWS")
+        charged = bill.assign(RegionId=region, cost_line="attributed usage", ProviderName="AWS", **NO_MODEL)
         found = off_bill(approved, charged, orders, places)
         assert (MONTHS[1] not in found) == hidden
 
@@ -346,8 +348,24 @@ def test_what_an_own_site_charges_is_not_counted_beside_its_planned_running_cost
         (3.0, "elsewhere", "Own", "unattributed usage", 13.0),
     ):
         bill = pd.DataFrame([(MONTHS[0], MONTHS[0], "none", 0.0, "on_demand", usd)], columns=BILL)
-        bill = bill.assign(RegionId=region, ProviderName=provider, cost_line=line)
+        bill = bill.assign(RegionId=region, ProviderName=provider, cost_line=line, **NO_MODEL)
         assert off_bill(approved, bill, orders, places).to_dict() == {MONTHS[0]: left}
+
+
+@pytest.mark.parametrize(
+    ("service", "category", "left"),
+    [("Claude API", None, 9.0), ("Any name", "AI and Machine Learning", 9.0), ("Power and space", "Compute", 0.0)],
+)
+def test_a_seller_of_hosted_models_charges_no_energy_of_an_own_site(service, category, left):
+    """Kit runs for 9 a month by plan; 30 of a model's seller that names the region is none of it, 30 of the site covers it."""
+    names = ["use_case_id", "region", "accelerator_id", "compute_cash_usd", "outlay_usd"]
+    approved = pd.DataFrame([("chat", "x", "own", 9.0, 0.0)], columns=names).assign(month=MONTHS[0])
+    orders = pd.DataFrame([("x", "own", "purchase", MONTHS[0], None, 1.0)], columns=BOOK)
+    bill = pd.DataFrame([(MONTHS[0], MONTHS[0], "none", 0.0, "on_demand", 30.0)], columns=BILL).assign(
+        RegionId="x", ProviderName="Seller", cost_line="attributed usage", ServiceName=service, ServiceCategory=category
+    )
+    places = [SimpleNamespace(region="x", provider_regions={"AWS": "x1"})]
+    assert off_bill(approved, bill, orders, places).to_dict() == {MONTHS[0]: left}
 
 
 def test_a_lease_whose_invoice_names_its_pool_is_on_the_bill():
