@@ -203,7 +203,8 @@ def with_reserves(
     need = plan.need[(plan.need["scenario"] == "expected") & (plan.need["accelerator_hours"] > 0)]
     whole = need.groupby(["use_case_id", "region", "month"])["units"].transform("sum")
     need = need.assign(part=need["units"] / whole)
-    served = need[[_shown(row, sized, plan.need["month"].min()) for row in need.itertuples(index=False)]]
+    starts = need.groupby(["use_case_id", "region"])["month"].transform("min")
+    served = need[[_shown(row, sized, first) for row, first in zip(need.itertuples(index=False), starts, strict=True)]]
     served = served.sort_values("month", kind="stable").drop_duplicates(STREAM)
     prices = [
         hourly_price(plan.options, *place) for place in zip(served["accelerator_id"], served["region"], strict=True)
@@ -229,7 +230,9 @@ def with_reserves(
 
 
 def _shown(row: tuple, sized: Mapping[Place, SizedReserve], first: str) -> bool:
-    """Streams with hours stand with the first month of the plan, those of a demand chain with the first of their own."""
+    """Streams with hours stand with the first month in which the plan has their work, on whatever platform; those of a demand chain
+    with the first on each.
+    """
     item = sized.get((row.use_case_id, row.region))
     return item is not None and (item.known_from == DEMAND_CHAIN or row.month == first)
 

@@ -1,7 +1,7 @@
 """Three sizes of every served stream: what an even load needs, what keeps the SLO by chance, and the reserve.
 
-Accelerators of whole replicas in the first month of the expected scenario, each stream alone: streams of a pool share its nodes,
-so the fleet is smaller than the sum.
+Accelerators of whole replicas in the first month of the expected scenario in which a use case has work in a region, each stream
+alone: streams of a pool share its nodes, so the fleet is smaller than the sum.
 
 - steady: the busiest measured window if its requests came evenly;
 - SLO-safe: the same window with requests that come by chance (`aifactory.serving.staffing`);
@@ -25,9 +25,8 @@ from aifactory.inputs.plan import Plan
 from aifactory.serving.staffing import safe_accelerators
 from aifactory.units import counted, signed_percent
 
-FIRST = 1
 KEYS = ["use_case_id", "region", "accelerator_id"]
-SIZES = [*KEYS, "average", "steady", "slo", "slo_low", "slo_high", "reserve", "total", "understated_share", "tier",
+SIZES = [*KEYS, "month", "average", "steady", "slo", "slo_low", "slo_high", "reserve", "total", "understated_share", "tier",
          "steady_because", "slo_because", "reserve_because"]  # fmt: skip
 BINDS = {"TTFT": "time to first token", "TPOT": "time per output token", "E2E": "time to the end"}
 
@@ -45,7 +44,9 @@ def whole(accelerators: np.ndarray, replica: np.ndarray | float = 1.0) -> np.nda
 def sizes_frame(streams: Streams, plan: Plan, by_risk: Mapping[tuple[str, str], str]) -> pd.DataFrame:
     """One row per stream; `by_risk` says what the reserve of a stream is known from (`reserve_curve`), where it is."""
     table = streams.table
-    even = busiest(streams)[FIRST]
+    first = _first_months(streams)
+    at = first, np.arange(len(table))
+    even = busiest(streams)[at]
     held = table["in_progress_per_accelerator"].astype(float).to_numpy()
     k = table["spread_constant"].astype(float).to_numpy()
     spread = ~table["movable"].to_numpy() & np.isfinite(held) & np.isfinite(k)
@@ -55,12 +56,13 @@ def sizes_frame(streams: Streams, plan: Plan, by_risk: Mapping[tuple[str, str], 
 
     slo = safe(even)
     replica = table["replica_accelerators"].astype(float).fillna(1.0).clip(lower=1.0).to_numpy()
-    total = held_in_sites(even * (1.0 + streams.reserve[FIRST]) * streams.chance[FIRST], *streams.site_terms)
+    total = held_in_sites(even * (1.0 + streams.reserve[at]) * streams.chance[at], *streams.site_terms)
     low, high = (
         (table["units_per_s_per_accelerator"] / table[end]).fillna(1.0).to_numpy(float) for end in ("high", "low")
     )
     frame = table[[*KEYS, "tier"]].assign(
-        average=streams.sized(streams.units[EXPECTED])[FIRST],
+        month=np.array(streams.months)[first],
+        average=streams.sized(streams.units[EXPECTED])[at],
         steady=whole(even, replica),
         slo=whole(slo, replica),
         slo_low=whole(safe(even * low), replica),
@@ -74,15 +76,21 @@ def sizes_frame(streams: Streams, plan: Plan, by_risk: Mapping[tuple[str, str], 
         _slo(stream, load * busy, known)
         for stream, load, busy, known in zip(table.itertuples(), even, held, spread, strict=True)
     ]
-    launched = launch_months(table, plan, streams.months)[FIRST]
+    launched = launch_months(table, plan, streams.months)[at]
     frame["reserve_because"] = [
         _reserve(stream, ratio, launch, by_risk.get((stream.use_case_id, stream.region)))
         + _spare(stream, plan.failure_domains.get(stream.criticality, 0))
         + (f", whole nodes at each of {stream.sites} sites" if stream.sites > 1 else "")
-        for stream, ratio, launch in zip(table.itertuples(), streams.reserve[FIRST], launched, strict=True)
+        for stream, ratio, launch in zip(table.itertuples(), streams.reserve[at], launched, strict=True)
     ]
     frame = frame[frame["average"] > 0].sort_values("total", ascending=False, kind="stable")
     return frame[SIZES].reset_index(drop=True)
+
+
+def _first_months(streams: Streams) -> np.ndarray:
+    """First month (from 1) in which the use case and region of each stream has work on any platform, [K]; 1 where it has none."""
+    works = pd.DataFrame((streams.units[EXPECTED, 1:] > 0).T).groupby([streams.table[key] for key in KEYS[:2]])
+    return works.transform("any").to_numpy().argmax(axis=1) + 1
 
 
 def _steady(stream: tuple) -> str:

@@ -92,6 +92,17 @@ def test_a_stream_on_two_platforms_holds_its_reserve_once(mini_ws, plan, stages)
     assert curve["accelerators"].sum() == pytest.approx(alone["accelerators"].sum())
 
 
+def test_work_that_comes_later_has_its_reserve_from_its_first_month(mini_ws, plan, stages):
+    sized = size_stream_reserves(mini_ws, stages[0], stages[2].choice, plan.options)
+    chat, months = plan.need["use_case_id"] == "chat", sorted(plan.need["month"].unique())
+    late = replace(plan, need=plan.need[~chat | (plan.need["month"] > months[1])])
+    now, then = (with_reserves(one, sized).reserves.query("use_case_id == 'chat'") for one in (plan, late))
+    assert set(now["month"]) == {months[0]} and set(then["month"]) == {months[2]} and len(now) == len(then) > 0
+    assert then["accelerators"].sum() == pytest.approx(
+        now["accelerators"].sum(), rel=0.05
+    )  # units alone may have grown in size
+
+
 def test_the_plan_holds_what_the_reserve_asks_for(mini_ws, plan, stages):
     """Peak x (1 + reserve) of today's demand is the capacity: 216 an hour at the peak of a steady series."""
     row = plan.reserves[plan.reserves["use_case_id"] == "chat"].iloc[0]

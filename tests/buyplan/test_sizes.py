@@ -12,7 +12,7 @@ from aifactory.benchmark.chance import LIMIT, MEASURED, NOTHING
 from aifactory.buyplan.caveats import _evidence_warnings
 from aifactory.buyplan.futures import block_demand
 from aifactory.buyplan.reserve_curve import OWN_HOURS
-from aifactory.buyplan.sizes import _slo, sizes_frame
+from aifactory.buyplan.sizes import _first_months, _slo, sizes_frame
 from aifactory.fleet.need import need_frame
 from aifactory.fleet.streams import build_streams, busiest
 from aifactory.serving.staffing import chance_factor
@@ -56,6 +56,21 @@ def test_three_sizes_by_hand():
     assert "48 requests" in chat["slo_because"]
     assert "+40 %" in chat["reserve_because"]
     assert table.loc["train", ["steady", "slo"]].to_list() == [4, 4]
+
+
+def test_work_that_comes_later_has_the_sizes_of_its_first_month():
+    """Chat starts in month 3, jobs in month 1; a platform that only stands in from month 5 on shows nothing of months without its work."""
+    found = streams()
+    chat = (found.table["use_case_id"] == "chat").to_numpy()
+    late = np.where(chat & (np.arange(len(found.months)) < 3)[:, None], 0.0, 1.0)
+    table = sizes_frame(replace(found, units=found.units * late), make_plan(), {}).set_index("use_case_id")
+    whole = sizes_frame(found, make_plan(), {}).set_index("use_case_id")
+    assert table["month"].to_dict() == {"chat": found.months[3], "train": found.months[1]}
+    counts = ["steady", "slo", "reserve", "total"]
+    assert table.loc["chat", counts].tolist() == whole.loc["chat", counts].tolist()
+    twice = replace(found, table=pd.concat([found.table] * 2, ignore_index=True).assign(
+        accelerator_id=[*found.table["accelerator_id"], "twin", "twin"]), units=np.concatenate([found.units, found.units * late], axis=2))  # fmt: skip
+    assert _first_months(twice)[found.table.index[chat]] == 1 and (_first_months(twice) == 1).all()
 
 
 def test_a_part_of_a_replica_takes_the_accelerators_of_all_of_it():
