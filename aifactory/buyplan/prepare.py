@@ -192,7 +192,6 @@ def stream_builder(
         closed_today(ws), HOSTED_ONLY
     )
     away |= dict.fromkeys(stays, STAYS_HOSTED)
-    billed = inventory.hosted_today.set_index("use_case_id")["usd_per_unit"].to_dict()
     # of the assumptions that are varied, growth_damping alone moves demand
     forecasts = {ws.plan.assumptions["growth_damping"]: inventory.forecast}
 
@@ -201,7 +200,7 @@ def stream_builder(
         if damping not in forecasts:
             forecasts[damping] = simulate_demand(inventory.demand_basis, plan, ws.period).frame
         found = build_streams(plan, ws.period, forecast=forecasts[damping], **fixed)
-        return with_hosted(found, away, billed)
+        return with_hosted(found, away, inventory.hosted_today)
 
     return build
 
@@ -225,17 +224,21 @@ def in_nodes_as_sold(
     return build, both.sort_values(KEYS, kind="stable", ignore_index=True)
 
 
-def with_hosted(streams: Streams, away: Mapping[str, str], billed: Mapping[str, float] | None = None) -> Streams:
+def with_hosted(streams: Streams, away: Mapping[str, str], today: pd.DataFrame | None = None) -> Streams:
     """The streams, where demand without a platform is told apart: use cases that run on hosted models, `away`, by their reason.
 
-    `billed`: what a unit of theirs costs there today, USD, by use case; where it is known it becomes the column hosted_usd_per_unit.
+    `today`: `hosted_today`; where it knows them, what a unit costs there becomes the column hosted_usd_per_unit, USD, and the announced
+    end of the model hosted_retires.
     """
     left = streams.not_sized
     pairs = zip(left["use_case_id"], left["reason"], strict=True)
     told = [away.get(name, reason) if reason == NO_PLATFORM else reason for name, reason in pairs]
-    usd = left["use_case_id"].map(dict(billed or {})).astype("float64").where(left["use_case_id"].isin(list(away)))
+    about = pd.DataFrame(columns=["use_case_id", "usd_per_unit", "retires"]) if today is None else today
+    known = about.set_index("use_case_id")[["usd_per_unit", "retires"]]
+    known = known[known.index.isin(list(away))].reindex(left["use_case_id"]).set_axis(left.index)
     reasons = pd.Series(told, left.index, dtype=left["reason"].dtype)
-    return replace(streams, not_sized=left.assign(reason=reasons, hosted_usd_per_unit=usd))
+    found = left.assign(reason=reasons, hosted_usd_per_unit=known["usd_per_unit"].astype("float64"))
+    return replace(streams, not_sized=found.assign(hosted_retires=known["retires"]))
 
 
 def porting_costs(penalties: pd.DataFrame, choice: pd.DataFrame) -> dict[str, float]:

@@ -264,6 +264,8 @@ def not_sized_sentences(not_sized: pd.DataFrame) -> list[str]:
         usd = getattr(row, "hosted_usd_per_unit", np.nan)
         sold = f": USD {three_digits(usd * row.units_most)} a month at the USD {three_digits(usd)} a unit of its bill today, in no figure of the plan"
         much = f"; up to {three_digits(row.units_most)} {unit}s a month are expected{when}"
+        end = getattr(row, "hosted_retires", pd.NaT)
+        sold += f"; its model ends {end:%Y-%m-%d}, what follows it has a price of its own" if pd.notna(end) else ""
         much = (much + (sold if usd > 0 else " and not covered")) if row.units_most > 0 else ""
         reason = row.reason if row.units_most > 0 else "it has no demand, now or in the forecast"
         found.append(f"{row.use_case_id}{place} is not in the plan: {reason}{much}.")

@@ -247,8 +247,24 @@ def scenario_section(ws: Workspace, review: Review) -> Group | Block:
     return group(
         section(question, answer),
         *paths,
-        table(rows, caption="Return of the plan, recomputed", source="buy plan stage", as_of=ws.as_of, columns=columns),
+        table(
+            rows,
+            caption="Return of the plan, recomputed",
+            source="buy plan stage",
+            as_of=ws.as_of,
+            columns=columns,
+            note=f"Of a plan made today: from the month after this one on.{_laid_out(review)}",
+        ),
     )
+
+
+def _laid_out(review: Review) -> str:
+    """What was laid out for the approved plan, which a plan made today counts no more; nothing before the first outlay."""
+    rows = review.payback.set_index("figure")["as_it_stands"] if len(review.payback) else pd.Series(dtype="float64")
+    usd = rows.get("outlays to date", 0.0)
+    if not usd > 0:
+        return ""
+    return f" What is paid is in none of it, such as {usd_compact(usd)} of outlays since approval: the return of the approved plan is the one to date, above."
 
 
 def chargeback_section(ws: Workspace, review: Review) -> Group | Block:

@@ -14,7 +14,7 @@ from aifactory.inventory import today
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Figure, Group, Kpi, figure, group, head, section, table
 from aifactory.report.inventory_page import input_warnings, later_run_warnings, price_warnings, status_of
-from aifactory.report.shortlist_ranking import provisional
+from aifactory.report.shortlist_ranking import provisional_winners
 from aifactory.report.text import as_of_range, is_missing, join_words, num, pct, plural, readable, usd_compact
 from aifactory.shortlist import Shortlist
 from aifactory.shortlist.exclusions import region_sentences
@@ -77,7 +77,6 @@ def _kpis(short: Shortlist) -> list[Kpi]:
     verdicts = short.robustness.verdicts
     rivals = verdicts["contenders"] > 1
     clear = verdicts["verdict"] == "clear winner"
-    waits = int((rivals & verdicts["use_case_id"].isin(list(provisional(short)))).sum())
     agree = short.matrix[short.matrix["decision"].isin(["choose", "pilot", "reject"]) & short.matrix["prior"].ne("")]
     return [
         Kpi("Cells to choose", str(count["choose"]), f"of {len(short.matrix)} use case x platform"),
@@ -89,7 +88,7 @@ def _kpis(short: Shortlist) -> list[Kpi]:
         Kpi(
             "Clear winners",
             f"{int(clear.sum())} of {int(rivals.sum())}",
-            f"use cases with rivals{f', {waits} of them provisional' if waits else ' that may be chosen'}; over all admissible weights and measurement intervals",
+            f"use cases with rivals{provisional_winners(short)}; over all admissible weights and measurement intervals",
             status=("watch" if (rivals & ~clear).any() else "good") if rivals.any() else "",
         ),
         Kpi(

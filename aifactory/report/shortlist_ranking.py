@@ -91,6 +91,14 @@ def provisional(short: Shortlist) -> frozenset[str]:
     return frozenset(names - set(short.matrix.loc[short.matrix["decision"] == "choose", "use_case_id"]))
 
 
+def provisional_winners(short: Shortlist) -> str:
+    """How many of the clear winners are provisional, behind "use cases with rivals"."""
+    rivals = short.robustness.verdicts.query("contenders > 1")
+    open_ones = rivals["use_case_id"].isin(list(provisional(short)))
+    waits = int((open_ones & (rivals["verdict"] == "clear winner")).sum())
+    return f", {waits} of them provisional" if waits else "" if open_ones.any() else " that may be chosen"
+
+
 def _robust_answer(ws: Workspace, verdicts: pd.DataFrame, unproven: frozenset[str] = frozenset()) -> str:
     rivals = verdicts[verdicts["contenders"] > 1]
     clear = int((rivals["verdict"] == "clear winner").sum())
@@ -106,7 +114,7 @@ def _robust_answer(ws: Workspace, verdicts: pd.DataFrame, unproven: frozenset[st
         whose = (
             "none" if len(rivals) == 1 else f"in {'all' if open_ones == len(rivals) else open_ones} of them no platform"
         )
-        text += f"But {whose} may be chosen yet: all that no rule excludes compete there, and the winner is provisional until a run. "
+        text += f"But {whose} may be chosen yet: all that no rule excludes compete there, and who leads there is provisional until a run. "
     text += _only_beside(rivals) + _ahead(verdicts)
     helped = verdicts[verdicts["gain"] > 0].sort_values("gain", ascending=False)
     if len(helped):

@@ -213,10 +213,18 @@ def test_what_a_seller_alone_can_run_is_named_with_the_money_that_it_will_cost(t
         {"use_case_id": ["guide", "voice"], "region": "eu", "service_unit": "request", "units_month": 1e6, "units_most": 3e6,
          "month_most": "2029-07", "reason": NO_PLATFORM}
     )  # fmt: skip
-    found = with_hosted(
-        replace(streams, not_sized=left), {"guide": HOSTED_ONLY}, {"guide": 0.009, "voice": 0.5}
-    ).not_sized
+    today = pd.DataFrame(
+        {
+            "use_case_id": ["guide", "voice"],
+            "usd_per_unit": [0.009, 0.5],
+            "retires": [pd.NaT, pd.Timestamp("2027-01-31")],
+        }
+    )
+    found = with_hosted(replace(streams, not_sized=left), {"guide": HOSTED_ONLY}, today).not_sized
     guide, voice = not_sized_sentences(found)
+    ending = today.assign(retires=pd.Timestamp("2027-06-30"))
+    ends = not_sized_sentences(with_hosted(replace(streams, not_sized=left), {"guide": HOSTED_ONLY}, ending).not_sized)
+    assert ends == [f"{guide[:-1]}; its model ends 2027-06-30, what follows it has a price of its own.", voice]
     assert guide == (
         f"guide in eu is not in the plan: {HOSTED_ONLY}; up to 3 million requests a month are expected by 2029-07: "
         "USD 27,000 a month at the USD 0.009 a unit of its bill today, in no figure of the plan."

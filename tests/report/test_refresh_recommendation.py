@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from aifactory.report.refresh_log import _beaten, _recommendation, to_do
-from aifactory.report.refresh_money import _furthest
+from aifactory.report.refresh_money import _furthest, _laid_out
 from aifactory.report.refresh_page import finding
 from aifactory.report.refresh_triggers import _next_steps, _pools_answer, _steps_answer, _within_reach
 
@@ -31,6 +31,15 @@ def against(**more):
     names = ("variance", "plan_variance", "recommendation", "band_triggers", "guardrails", "changes")
     facts = dict.fromkeys(names, pd.DataFrame()) | {"status": "act", "reason": "1 order released", "period": "2026-10"}
     return SimpleNamespace(**facts | more)
+
+
+def test_a_plan_made_today_does_not_count_what_is_paid():
+    """Orders of USD 714,000 since approval are in no figure of the return of a plan of today, and the page says so."""
+    figures = ["value to date", "outlays to date"]
+    paid = SimpleNamespace(payback=pd.DataFrame({"figure": figures, "as_it_stands": [252_000.0, 714_000.0]}))
+    assert _laid_out(paid).startswith(" What is paid is in none of it, such as USD 714 k of outlays since approval")
+    nothing = SimpleNamespace(payback=paid.payback.assign(as_it_stands=[252_000.0, 0.0]))
+    assert _laid_out(nothing) == _laid_out(SimpleNamespace(payback=pd.DataFrame())) == ""
 
 
 def test_the_sentence_adds_up_money_by_action():

@@ -79,6 +79,14 @@ def test_winners_of_what_nothing_was_measured_of_are_provisional(mini_ws, stages
         "2 of 2",
         True,
     )
+    open_one = replace(short.robustness, verdicts=verdicts.assign(verdict=["no clear winner", "clear winner"]))
+    clear = next(
+        kpi for kpi in shortlist_page._kpis(replace(short, robustness=open_one)) if kpi.label == "Clear winners"
+    )
+    assert (clear.value, clear.comparison.startswith("use cases with rivals;")) == (
+        "1 of 2",
+        True,
+    )  # chat has no winner
 
 
 def test_one_excluded_cell_is_one(mini_ws, stages):
