@@ -43,6 +43,16 @@ class ExchangeRate(BaseModel):
         return f"converted at {self.usd} USD a {self.currency} ({self.source}, {self.as_of})"
 
 
+def _one_a_month(rates: list[ExchangeRate]) -> list[ExchangeRate]:
+    given = [(rate.currency, rate.from_month) for rate in rates]
+    if twice := next((pair for pair in given if given.count(pair) > 1), None):
+        raise ValueError(f"{twice[0]} has two rates from {twice[1]} on: a month has one")
+    return rates
+
+
+ExchangeRates = Annotated[list[ExchangeRate], AfterValidator(_one_a_month)]
+
+
 def rate_of(rates: Sequence[ExchangeRate], currency: str, month: str) -> ExchangeRate | None:
     """The rate of a currency for the invoices of a month; None where none has begun.
 

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from aifactory.errors import InputError, nearest, share_hint, with_nearest
 from aifactory.inputs import plan_bounds as bound
-from aifactory.inputs.exchange_rates import ExchangeRate, PlanCurrency
+from aifactory.inputs.exchange_rates import ExchangeRates, PlanCurrency
 from aifactory.inputs.known_names import names_at
 from aifactory.inputs.plan_bounds import Fraction
 from aifactory.inputs.providers import by_provider
@@ -230,7 +230,7 @@ class Plan(_Strict):
 
     organisation: Said
     currency: PlanCurrency = "USD"
-    exchange_rates: list[ExchangeRate] = Field(default_factory=list)
+    exchange_rates: ExchangeRates = Field(default_factory=list)
     fiscal_year_start_month: Annotated[int, Field(ge=1, le=12)] = 1
     horizon_months: Annotated[int, Field(ge=12, le=60)] = 36
     reference_accelerator: Identifier

@@ -124,6 +124,14 @@ BROKEN = {
         swap("jobs.csv", "job-1,models", "job-1,model"),
         "jobs, row 2, column 'use_case_id': value 'model': is not in table use_cases. Did you mean 'models'?",
     ),
+    "the end of support of an unknown accelerator": (
+        "foreign_keys",
+        add(
+            "lifecycle.csv",
+            "accelerator_id,event,date,note,source,as_of,confidence\nnvidia-t44,end_of_support,2027-09,,x,2026-09-30,claimed\n",
+        ),
+        "lifecycle, row 2, column 'accelerator_id': value 'nvidia-t44': is not in table accelerators. Did you mean 'nvidia-t4'?",
+    ),
     "an unknown accelerator": (
         "foreign_keys",
         swap("pools.csv", "chat-pool,us,nvidia-h100-sxm", "chat-pool,us,nvidia-h100-sxn"),

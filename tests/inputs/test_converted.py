@@ -45,6 +45,18 @@ def test_a_bill_in_euros_without_a_rate_is_refused_and_says_what_to_write(mini):
         import_files("billing", [bill], mini, Target(today=TODAY))
 
 
+def test_two_rates_of_a_currency_for_one_month_are_refused(mini):
+    """Whichever came first would count, without a word; the same month of another currency is no second rate."""
+    state(mini, RATES + RATES.splitlines()[1].replace("1.08", "1.12"))
+    with pytest.raises(InputError, match="EUR has two rates from 2026-09 on: a month has one"):
+        load_workspace(mini)
+    plan = mini / "plan.yaml"
+    plan.write_text(
+        plan.read_text().replace("EUR, from_month: 2026-09, usd: 1.12", "GBP, from_month: 2026-09, usd: 1.3")
+    )
+    load_workspace(mini)
+
+
 def test_a_bill_in_euros_is_kept_as_it_is_and_shown_in_dollars_to_the_last_digit(mini):
     before = load_workspace(mini).table("billing")
     bill = euros(mini)
