@@ -21,7 +21,7 @@ from aifactory.serving.measurements import (
     with_lengths,
 )
 from aifactory.serving.tiers import REFUSED, train
-from aifactory.serving.unstated import pooled, with_conditions
+from aifactory.serving.unstated import pooled, that_hold_weights, with_conditions
 
 LEAVE_OUT = ("row", "accelerator", "model", "round")
 PERCENT = ("median_error", "p90_error", "macro_median_error", "coverage80", "baseline_median_error")
@@ -101,7 +101,7 @@ def _measurements(
         given = with_features(told_elsewhere(others, sound), lengths)
         given = given[given["value"].notna()]
         apart = others[~others["id"].isin(sound["id"])]
-        copies = with_features(with_conditions(with_lengths(sound, lengths), apart), lengths)
+        copies = that_hold_weights(with_features(with_conditions(with_lengths(sound, lengths), apart), lengths))
     rows = with_features(told_elsewhere(sound), lengths)
     known = rows[rows["value"].notna()]
     base = known if given is None else given

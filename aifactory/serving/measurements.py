@@ -287,7 +287,7 @@ def layout_inputs(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _conditions(d: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
-    d["accelerators"], d["assumed"] = d["accel_count"].fillna(1.0), ""
+    d["assumed"] = ""
     d["family"] = families(d["source"])
     d["round"] = d["family"].str.startswith("mlperf") | d["family"].str.startswith(OWN_RUNS)
     d["kind"] = d["task"].where(~d["task"].isin(LANGUAGE_TASKS), "llm").replace({"fine-tuning": "training"})
@@ -326,6 +326,7 @@ def _conditions(d: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
     d["layers_chained"] = d["family"].str.contains("llamacpp")
     neuron = d["family"].str.contains("neuron")
     d.loc[neuron | d["layers_chained"] | d["family"].str.startswith("ml-energy"), "tp"] = np.nan
+    d["accelerators"] = d["accel_count"].fillna(d["tp"]).fillna(1.0)
     over = d["tp"] > d["accel_count"]
     note(d, over, "one copy over all accelerators for a split over " + spelt(d["tp"]))
     d["tp"] = d["tp"].mask(over, d["accel_count"])
@@ -354,7 +355,8 @@ def _note_conditions(d: pd.DataFrame, active: pd.Series) -> None:
     llm, table = d["regime"].str.startswith("llm"), ~d["round"] & ~d["layers_chained"]
     whole = d["metric"].isin([*PER_SYSTEM, "time_to_train_min"])
     sized = ~d["metric"].str.startswith("tflops")
-    note(d, whole & d["accel_count"].isna(), "1 accelerator")
+    note(d, whole & d["accel_count"].isna() & d["tp"].isna(), "1 accelerator")
+    note(d, whole & d["accel_count"].isna() & d["tp"].notna(), "as many accelerators as the split, " + spelt(d["tp"]))
     note(d, sized & ~d["sized"], "0.1 x 10^9 parameters")
     cut = spelt(active) + " of " + spelt(d["params_b"])
     note(d, sized & d["sized"] & (active > d["params_b"]), "all parameters active (" + cut + " x 10^9 given)")

@@ -2,8 +2,9 @@
 
 A blank precision, batch, length or number of accelerators is not the usual one but any of those that are usual. Each such
 row is copied with the conditions of rows of the training table, jointly, and answered by the pool of the copies' answers:
-its interval is as wide as these conditions make it. What most rows of its own source leave out too is left as it is, since
-the tiers learnt from such rows.
+its interval is as wide as these conditions make it. A model split over g accelerators runs on as many or more: where the
+split is stated and the number is not, it is that of rows of the same split; and weights fit into the accelerators. What
+most rows of its own source leave out too is left as it is, since the tiers learnt from such rows.
 """
 
 from __future__ import annotations
@@ -36,8 +37,11 @@ def with_conditions(asked: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
     asked, others = (table.assign(family=families(table["source"])) for table in (asked, others))
     blank = pd.DataFrame({name: _blank(asked[name]) for name in CONDITIONS}, index=asked.index)
     shared = [asked[name] for name in dict.fromkeys(name for kind in KINDS for name in kind)]
+    shared.append(asked["tp"].where(blank["accel_count"]))
     parts = [asked[:0].assign(copy_of=0, unstated="")]
-    for _, rows in asked.groupby([*shared, *(blank[name].rename(f"no {name}") for name in CONDITIONS)], sort=False):
+    for _, rows in asked.groupby(
+        [*shared, *(blank[name].rename(f"no {name}") for name in CONDITIONS)], sort=False, dropna=False
+    ):
         names = [name for name in CONDITIONS if blank.loc[rows.index[0], name]]
         stated = _stated(rows.iloc[0], names, others)
         if len(stated):
@@ -46,9 +50,17 @@ def with_conditions(asked: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
 
 
 def _stated(row: pd.Series, names: list[str], others: pd.DataFrame) -> pd.DataFrame:
-    """Those of the conditions `names` that most donors of a row state, from the donors that state them all."""
+    """Those of the conditions `names` that most donors of a row state, from the donors that state them all.
+
+    A number of accelerators beside a stated split comes from rows of that split; without such rows it stays blank.
+    """
     known = not row["family"] or row["family"] in set(others["family"])
-    donors = donors_of(row, others, KINDS)[[name for name in names if known or name not in OWN_WAYS]]
+    donors = others[:0]
+    if "accel_count" in names and row["tp"] > 0:
+        donors = donors_of(row, others, [(*kind, "tp") for kind in KINDS])
+        names = names if len(donors) else [name for name in names if name != "accel_count"]
+    donors = donors if len(donors) else donors_of(row, others, KINDS)
+    donors = donors[[name for name in names if known or name not in OWN_WAYS]]
     donors = donors.loc[:, [_blank(donors[name]).mean() <= 0.5 for name in donors]]
     return donors[~donors.apply(_blank).any(axis=1)] if len(donors.columns) else donors[:0]
 
@@ -79,6 +91,17 @@ def _copies(rows: pd.DataFrame, donors: pd.DataFrame) -> pd.DataFrame:
     filled = {name: np.tile(picked[name].to_numpy(), len(rows)) for name in donors}
     words = ", ".join(name.replace("_", " ") for name in donors)
     return many.assign(**filled, copy_of=many.index, unstated=words)
+
+
+def that_hold_weights(copies: pd.DataFrame) -> pd.DataFrame:
+    """Copies (with features) of a row without those whose number of accelerators, not stated, is too small for the weights.
+
+    Language models only: 10^9 parameters x bytes of each > accelerators x GB. All stay where none is large enough.
+    """
+    need = copies["params_b"] * copies["weight_bytes"]
+    small = (need > copies["accelerators"] * copies["memory"]) & copies["regime"].str.startswith("llm")
+    small &= copies["unstated"].str.contains("accel count", regex=False)
+    return copies[~small | small.groupby(copies["copy_of"]).transform("all")]
 
 
 def pooled(answer: pd.DataFrame, copies: pd.DataFrame, predict: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
