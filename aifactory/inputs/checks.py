@@ -15,7 +15,7 @@ from aifactory.inputs.bill_checks import (
     charges_plausible,
 )
 from aifactory.inputs.by_region import unplaced_charges
-from aifactory.inputs.commitment_checks import book_faults
+from aifactory.inputs.commitment_checks import book_faults, book_gaps
 from aifactory.inputs.contracts import contract_names, load_contract
 from aifactory.inputs.decision_checks import log_faults, log_gaps
 from aifactory.inputs.demand_checks import chain_faults, doubted_windows, site_faults, what_if_faults
@@ -381,8 +381,9 @@ def decision_log(tables: Tables, _plan: Plan) -> Iterator[Finding]:
 
 def order_book(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     """Orders placed have months in order, an end where they are rented, and an amount."""
-    for row, column, value, rule in book_faults(tables["commitments"]):
-        yield Finding("commitments", "order_book", "failed", rule, row, column, value)
+    for status, faults in (("failed", book_faults), ("warned", book_gaps)):
+        for row, column, value, rule in faults(tables["commitments"]):
+            yield Finding("commitments", "order_book", status, rule, row, column, value)
 
 
 def prices_like_others(tables: Tables, _plan: Plan) -> Iterator[Finding]:

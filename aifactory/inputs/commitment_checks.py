@@ -26,6 +26,13 @@ def book_faults(book: pd.DataFrame) -> Iterator[Fault]:
     yield from _each(book, rent, "usd_per_accelerator_hour", "a purchase has no rent; state its outlay in upfront_usd")
 
 
+def book_gaps(book: pd.DataFrame) -> Iterator[Fault]:
+    """Purchases without the money that they cost."""
+    unpaid = (book["purchase_option"] == "purchase") & book["upfront_usd"].isna()
+    rule = "no outlay of the purchase: outlays to date and capital spent are without it; 0 where nothing is paid"
+    yield from _each(book, unpaid, "upfront_usd", rule)
+
+
 def _each(book: pd.DataFrame, bad: pd.Series, column: str, rule: str) -> Iterator[Fault]:
     for row in book.index[bad.fillna(value=False).astype(bool)]:
         value = book.loc[row, column]

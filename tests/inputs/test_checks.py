@@ -385,6 +385,11 @@ BROKEN = {
     ),
 }
 SUSPECT = {
+    "a purchase without its outlay": (
+        "order_book",
+        add("commitments.csv", BOOK_HEAD + "o1,,eu,nvidia-h100-sxm,purchase,8,2026-09,2026-10,,,,test,2026-10-31\n"),
+        "commitments, row 2, column 'upfront_usd': no outlay of the purchase",
+    ),
     "steps of a plan that is not there": (
         "bands_have_plan",
         add("approved_bands.csv", STEP.format("2026-07")),
