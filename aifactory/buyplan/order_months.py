@@ -59,12 +59,12 @@ def due_dates(case: Case) -> dict[Due, str]:
 
 
 def launches(case: Case) -> dict[Due, str]:
-    """First month of the expected demand of each stream that has none before: its use case starts, or moves from other kit there."""
+    """First month of the expected demand of each stream that has none before: its use case starts, or moves from other kit or a hosted model."""
     units, found = case.streams.units[EXPECTED], {}
     work = list(case.streams.table[KEY].itertuples(index=False, name=None))
     runs = {work[stream] for stream in np.flatnonzero(units[0] > 0)}
-    for stream in np.flatnonzero((units[0] <= 0) & (units > 0).any(axis=0)):
-        month = int((units[:, stream] > 0).argmax()) - 1
+    for stream in np.flatnonzero(((units[0] <= 0) | (units[1] <= 0)) & (units[1:] > 0).any(axis=0)):
+        month = int((units[1:, stream] > 0).argmax())
         does = "moves" if work[stream] in runs else "starts"
         found[month, int(case.streams.pool[stream])] = f"{case.streams.table['use_case_id'].iloc[stream]} {does}"
     return found

@@ -59,15 +59,18 @@ def test_without_a_known_date_orders_are_placed_each_quarter(tiny):
 
 
 def test_work_that_moves_later_is_not_said_to_start():
-    """Belt runs on `old` and moves to `new` in month 2; van has no demand before month 1; belt in us starts in month 2."""
-    rows = [("belt", "eu", 0), ("belt", "eu", 1), ("van", "eu", 1), ("belt", "us", 2)]
+    """Belt runs on `old` and moves to `new` in month 2; van has no demand before month 1; belt in us starts in month 2; chat leaves a
+    hosted model in month 2.
+    """
+    rows = [("belt", "eu", 0), ("belt", "eu", 1), ("van", "eu", 1), ("belt", "us", 2), ("chat", "eu", 3)]
     table = pd.DataFrame(rows, columns=["use_case_id", "region", "pool"])
-    units = np.array([[[5.0, 0.0, 0.0, 0.0], [5.0, 0.0, 9.0, 0.0], [0.0, 5.0, 9.0, 5.0]]] * 3)
+    units = np.array([[[5.0, 0.0, 0.0, 0.0, 7.0], [5.0, 0.0, 9.0, 0.0, 0.0], [0.0, 5.0, 9.0, 5.0, 8.0]]] * 3)
     streams = SimpleNamespace(table=table, units=units, pool=table["pool"].to_numpy())
     assert launches(SimpleNamespace(streams=streams)) == {
         (1, 1): "belt moves",
         (0, 1): "van starts",
         (1, 2): "belt starts",
+        (1, 3): "chat moves",
     }
 
 
