@@ -31,7 +31,7 @@ class Ledger:
     capex_usd: np.ndarray
     opex_usd: np.ndarray
     residual_usd: np.ndarray
-    write_off_usd: np.ndarray  # deductible for tax, less the gain of the sale
+    write_off_usd: np.ndarray  # deductible for tax beyond the operating cost paid, see `written_off`
     tax_usd: np.ndarray
 
     @property
@@ -50,7 +50,7 @@ def build_ledger(
     and what is owed for commitments that no workload uses.
 
     Operators' pay and cost centres rise with `cost_inflation`. Tax is the rate on value less operating
-    cost less what the plan's `tax_depreciation` lets write off, by fiscal year, losses carried forward.
+    cost less what is written off (`written_off`), by fiscal year, losses carried forward.
     """
     active = np.arange(len(units)) > 0
     served = units * compute.served[:, streams.pool] * active[:, None]
@@ -69,12 +69,7 @@ def build_ledger(
     about = streams.table
     worth = about["value_usd_per_unit"] * about["attribution_share"] * about["success_share"]
     value = served * worth.to_numpy(dtype=float)
-    written = write_offs(
-        compute.placed_usd,
-        compute.placed_resale_usd,
-        plan.tax_depreciation,
-        fiscal_position(streams.months[0], plan),
-    )
+    written = written_off(compute, plan.tax_depreciation, streams.months[0], plan)
     ledger = Ledger(
         compute=compute,
         lines=around,
@@ -96,10 +91,18 @@ def _tax(profit: np.ndarray, first_month: str, plan: Plan) -> np.ndarray:
     return tax_due(profit, plan.value("tax_rate"), plan.value("loss_offset_share"), starts)
 
 
+def written_off(compute: Compute, regime: Regime, first_month: str, plan: Plan) -> np.ndarray:
+    """Deductible for tax beyond the operating cost paid, [T + 1]: purchases by their regime, less the gain of the sale.
+
+    What is paid ahead for a term is deducted month by month as it is used, and what outlasts the horizon in the last month.
+    """
+    bought = write_offs(compute.placed_usd, compute.placed_resale_usd, regime, fiscal_position(first_month, plan))
+    return bought - compute.ahead_usd
+
+
 def under_regime(ledger: Ledger, regime: Regime, first_month: str, plan: Plan) -> Ledger:
     """Return the same orders, written off for tax in another way."""
-    placed, sold = ledger.compute.placed_usd, ledger.compute.placed_resale_usd
-    written = write_offs(placed, sold, regime, fiscal_position(first_month, plan))
+    written = written_off(ledger.compute, regime, first_month, plan)
     profit = np.nansum(ledger.value_usd, axis=1) - ledger.opex_usd - written
     return replace(ledger, write_off_usd=written, tax_usd=_tax(profit, first_month, plan))
 

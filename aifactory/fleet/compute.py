@@ -39,6 +39,7 @@ class Compute:
     capex_usd: np.ndarray  # [T + 1] at the order
     rent_usd: np.ndarray  # [T + 1] rent, power, space and support when paid
     residual_usd: np.ndarray  # [T + 1]
+    ahead_usd: np.ndarray  # [T + 1] of the rent what is paid ahead of the months that it is for; below 0 in those
     placed_usd: np.ndarray  # [T + 1] outlay by the month in which what it bought goes to work
     placed_resale_usd: np.ndarray  # [T + 1] what that sells for at the horizon
     owed_usd: float  # of the rent in the last month what falls due after it
@@ -111,6 +112,7 @@ def price_orders(
         capex_usd=capex.sum(axis=1),
         rent_usd=rent.sum(axis=1),
         residual_usd=resale.sum(axis=1),
+        ahead_usd=(upfront - prepaid).sum(axis=1),
         placed_usd=starting,
         placed_resale_usd=sold,
         owed_usd=float(owed.sum()),

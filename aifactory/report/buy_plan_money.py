@@ -113,7 +113,7 @@ def table_roi(ws: Workspace, plan: BuyPlan) -> Block:
     wacc, tax = pct(ws.plan.value("wacc"), 1), pct(ws.plan.value("tax_rate"))
     note = (
         f"Monthly cash from approval, discounted at {wacc} a year (the MIRR finances and reinvests at the same rate). "
-        f"Tax of {tax} on the profit of each fiscal year, purchases written off {REGIMES[ws.plan.tax_depreciation]}; "
+        f"Tax of {tax} on the profit of each fiscal year, purchases written off {REGIMES[ws.plan.tax_depreciation]}, prepayments over their term; "
         f"losses carried forward offset up to {pct(ws.plan.value('loss_offset_share'))} of a later profit. Pay and cost "
         f"centres rise by {pct(ws.plan.value('cost_inflation'), 1)} a year, so the NPV is in money of the day."
     )

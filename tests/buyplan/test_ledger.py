@@ -63,6 +63,20 @@ def test_upfront_rent_is_paid_when_the_term_starts(tiny):
     np.testing.assert_allclose(compute.rent_usd[1:], [2 * 12 * 5_840 + rented, *[rented] * 11])
 
 
+def test_a_prepaid_term_is_deducted_as_it_is_used(tiny):
+    """Tax falls due as if the rent were paid by the month; what a term has left at the horizon is deducted in the last month."""
+    prices = make_prices()
+    prices.loc[prices["purchase_option"] == "reserved_1y", "upfront_fraction"] = 1.0
+    plan = make_plan(values={"tax_rate": 0.25})
+    assert solve_expected(tiny(plan=plan, prices=prices)).ledger.tax_usd[1:] == pytest.approx(0.25 * (105_120 - 23_360))
+    plan = make_plan(20, {"tax_rate": 0.25})
+    paid, spread = (solve_expected(tiny(plan=plan, prices=some)).ledger for some in (prices, make_prices()))
+    assert paid.compute.lines[BEYOND].sum() > 0 and paid.opex_usd[1] > spread.opex_usd[1]
+    assert paid.tax_usd == pytest.approx(spread.tax_usd)
+    deducted = paid.opex_usd + paid.write_off_usd
+    assert deducted.sum() == pytest.approx(paid.opex_usd.sum()) and (deducted >= 0).all()
+
+
 def test_a_term_that_outlasts_the_horizon_is_charged_in_full(tiny):
     # 18 months of horizon, terms of 12: the renewal in month 13 has six months too many
     case = tiny(plan=make_plan(18), prices=make_prices(drop=[]))
