@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.case import Answer, Case, Solution, justified
-from aifactory.buyplan.order_months import first_months
+from aifactory.buyplan.order_months import arrivals
 from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.fleet.compute import require_equal
 from aifactory.fleet.orders import FLEXIBLE
@@ -282,16 +282,20 @@ def _load_trigger(answer: Answer, pool: int, slots: np.ndarray) -> dict:
 
 def _runs_elsewhere(case: Case, row: object) -> bool:
     """Whether the work of a pool must run on other kit today: nothing stands there, and no hours can be rented."""
-    places = zip(case.streams.pools["region"], case.streams.pools["accelerator_id"], strict=True)
-    pool = list(places).index((row.region, row.accelerator_id))
+    pool = _pool(case, row)
     return case.placed.accelerators[0, pool] <= 0 and not np.isfinite(case.offers.on_demand[pool])
 
 
-def _milestone(case: Case, row: object, period: str, since: int) -> str:
-    """Business milestone: today's demand, the starts and launches of the pool, or growth to the horizon.
+def _pool(case: Case, row: object) -> int:
+    places = zip(case.streams.pools["region"], case.streams.pools["accelerator_id"], strict=True)
+    return list(places).index((row.region, row.accelerator_id))
 
-    A baseline that is not there yet serves today's demand from its first month on (`since`), when a running term ends
-    or an order arrives; one that the expected demand leaves idle is kept for more demand than that, or by its term.
+
+def _milestone(case: Case, row: object, period: str, since: int) -> str:
+    """Business milestone: today's demand, the starts, moves and launches of the pool, or growth to the horizon.
+
+    A baseline that is not there yet serves today's demand from its first month on (`since`), when a running term ends,
+    an order arrives or the work moves there; one that the expected demand leaves idle is kept for more demand than that, or by its term.
     """
     if row.band == BANDS[BASELINE] and row.hours_used_share < NO_HOURS:
         return "runs by its term" if row.purchase_option == "owned" else "more demand than expected"
@@ -305,11 +309,10 @@ def _milestone(case: Case, row: object, period: str, since: int) -> str:
 
 
 def _coming(case: Case, row: object, period: str) -> str:
-    """Use cases of the pool that start, and launch windows of its use cases, after a period: each with its months."""
-    table = case.streams.table
-    here = (table["region"] == row.region) & (table["accelerator_id"] == row.accelerator_id)
-    mine = set(table.loc[here, "use_case_id"])
-    coming = {f"{name} starts": [month] for name, month in first_months(case.streams).items() if name in mine}
+    """Use cases that start or move to the pool, and launch windows of those it serves, after a period: each with its months."""
+    table, here = case.streams.table, _pool(case, row)
+    mine = set(table.loc[case.streams.pool == here, "use_case_id"])
+    coming = {words: [case.streams.months[1 + month]] for month, pool, words in arrivals(case.streams) if pool == here}
     for item in case.plan.launches:
         more = item.use_case_id in mine and item.month > period and item.demand_multiplier > 1
         if more and item.month not in coming.get(item.milestone, []):

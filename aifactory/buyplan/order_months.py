@@ -60,13 +60,18 @@ def due_dates(case: Case) -> dict[Due, str]:
 
 def launches(case: Case) -> dict[Due, str]:
     """First month of the expected demand of each stream that has none before: its use case starts, or moves from other kit or a hosted model."""
-    units, found = case.streams.units[EXPECTED], {}
-    work = list(case.streams.table[KEY].itertuples(index=False, name=None))
+    return {(month, pool): words for month, pool, words in arrivals(case.streams)}
+
+
+def arrivals(streams: Streams) -> list[tuple[int, int, str]]:
+    """Work that comes to a pool later than the period or the first month of the plan: month (0: the first), pool, what it does."""
+    units, found = streams.units[EXPECTED], []
+    work = list(streams.table[KEY].itertuples(index=False, name=None))
     runs = {work[stream] for stream in np.flatnonzero(units[0] > 0)}
     for stream in np.flatnonzero(((units[0] <= 0) | (units[1] <= 0)) & (units[1:] > 0).any(axis=0)):
         month = int((units[1:, stream] > 0).argmax())
         does = "moves" if work[stream] in runs else "starts"
-        found[month, int(case.streams.pool[stream])] = f"{case.streams.table['use_case_id'].iloc[stream]} {does}"
+        found.append((month, int(streams.pool[stream]), f"{streams.table['use_case_id'].iloc[stream]} {does}"))
     return found
 
 

@@ -240,11 +240,13 @@ def table_need(ws: Workspace, plan: BuyPlan) -> Block:
     """Three sizes of every use case and region in the first month of its work, each with what binds it."""
     ends = zip(plan.sizes["slo_low"], plan.sizes["slo_high"], strict=True)
     frame = plan.sizes.assign(range80=[str(low) if low == high else f"{low} to {high}" for low, high in ends])
+    months = frame["month"].unique()
+    when = months[0] if len(months) == 1 else "first month of its work"
     columns = {
         "use_case_id": Col("Use case"),
         "region": Col("Region"),
         "accelerator_id": Col("Accelerator"),
-        "month": Col("Month"),
+        **({"month": Col("Month")} if len(months) > 1 else {}),
         "average": Col("Average", "num2"),
         "steady": Col("Steady minimum", "int"),
         "slo": Col("SLO-safe", "int"),
@@ -262,7 +264,7 @@ def table_need(ws: Workspace, plan: BuyPlan) -> Block:
         f"that come by chance, n = R + k sqrt(R / b) fitted to the event simulator ({within} counts within one replica). "
         "Accelerators of whole replicas, each use case alone; those of one pool share nodes hour by hour, so the fleet is smaller than the sum."
     )
-    caption = "Accelerators needed per use case and region, first month of its work, expected scenario"
+    caption = f"Accelerators needed per use case and region, {when}, expected scenario"
     return table(frame, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, note=note, max_rows=16)
 
 

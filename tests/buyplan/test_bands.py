@@ -108,6 +108,9 @@ def test_a_use_case_that_starts_is_a_milestone_of_its_pool(tiny):
     row = SimpleNamespace(region="eu", accelerator_id="acc", band="growth", purchase_option="purchase", hours_used_share=1.0)  # fmt: skip
     assert _milestone(late, row, PERIOD, 0) == "chat starts (2027-01)"
     assert _milestone(case, row, PERIOD, 0) == f"expected growth to {case.streams.months[-1]}"
+    units[:, 0, chat] = 1.0  # it runs on a hosted model until then
+    moves = replace(case, streams=replace(case.streams, units=units))
+    assert _milestone(moves, row, PERIOD, 0) == "chat moves (2027-01)"
 
 
 def test_growth_is_ordered_when_the_node_is_busy_enough(tiny):
