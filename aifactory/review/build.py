@@ -43,7 +43,7 @@ from aifactory.review.own_kit import without_kit_paid_before
 from aifactory.review.paths import follow_paths
 from aifactory.review.plan_use import planned_elsewhere, runs_on_today, use_against_plan
 from aifactory.review.recommendation import not_booked, recommend
-from aifactory.review.returns_to_date import roi_to_date, update_payback
+from aifactory.review.returns_to_date import hosted_until, roi_to_date, update_payback
 from aifactory.review.uncharged import uncharged, uncharged_note
 from aifactory.review.unit_cost import unit_cost_bands, unit_cost_by_month
 from aifactory.review.unread import charges_missing, months_unread, partial_months
@@ -129,7 +129,7 @@ def build_review(
     earlier = earlier_forecast(ws, inventory, mix)
     accuracy = forecast_accuracy(ws, inventory, whole, earlier)
     followed = approved if len(approved) else whole  # where all stays hosted, that is the plan
-    to_date = roi_to_date(ws, inventory, followed)
+    to_date = roi_to_date(ws, inventory, followed, hosted_until(whole))
     hardware, users = judge_hardware(ws, inventory), pool_teams(ws)
     status, reason = without_plan(*judge(rails, triggers, steps)) if whole.empty else judge(rails, triggers, steps)
     return Review(

@@ -11,6 +11,7 @@ from aifactory.buyplan.releases import PLACE
 from aifactory.finance.cashflow import NOTHING, payback_or_why
 from aifactory.fleet.placed import BOUGHT, OWN_SITE
 from aifactory.inputs.billing import UNATTRIBUTED, accelerator_charges, plan_regions
+from aifactory.inputs.hosted import HOSTED
 from aifactory.inputs.plan import Region
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
@@ -25,12 +26,25 @@ COMMITTED = ("committed", "committed_unused")
 CASH = ["value_usd", "cost_usd", "compute_usd", "storage_network_usd", "running_usd", "cash_usd", "outlay_usd"]
 LOWEST = "lowest net cash, cumulated"
 PAYBACK_COLUMNS = ["figure", "plan", "as_it_stands", "unit"]
+#: Months and use cases of `hosted_until`; nothing is to move.
+NO_MOVES = pd.MultiIndex.from_arrays([[], []], names=["month", "use_case_id"])
 
 
-def roi_to_date(ws: Workspace, inventory: Inventory, approved: pd.DataFrame) -> pd.DataFrame:
+def hosted_until(approved: pd.DataFrame) -> pd.MultiIndex:
+    """Months and use cases in which the approved plan leaves on a hosted model what it moves to accelerators later: outside its cost and value."""
+    hosted, works = approved["accelerator_id"] == HOSTED, approved["units"] > 0
+    moves = approved["use_case_id"].isin(approved.loc[~hosted, "use_case_id"])
+    there, moved = (pd.MultiIndex.from_frame(approved.loc[rows, NO_MOVES.names].astype("str")) for rows in (hosted & moves, ~hosted & works))  # fmt: skip
+    return there.difference(moved)
+
+
+def roi_to_date(
+    ws: Workspace, inventory: Inventory, approved: pd.DataFrame, apart: pd.MultiIndex = NO_MOVES
+) -> pd.DataFrame:
     """Value and bill per month since the plan began, actual beside plan, cumulated.
 
-    With a plan both are those of its use cases: without the value of others and the charges that name them.
+    With a plan both are those of its use cases: without the value of others and the charges that name them, nor those of the months and
+    use cases of `apart` (`hosted_until`).
     `off_bill_usd` is the planned running cost of accelerators that stand on an own site and on no bill,
     `spread_usd` the part of the bill that spreads prepayments and purchases over their terms and lives, and
     `storage_network_usd` the part that clouds charge for storage and network.
@@ -38,8 +52,8 @@ def roi_to_date(ws: Workspace, inventory: Inventory, approved: pd.DataFrame) -> 
     value = realised_value(ws, inventory)
     cost = inventory.spend_monthly.groupby("month")["effective_cost_usd"].sum()
     if len(approved):
-        value = value[value["use_case_id"].isin(approved["use_case_id"])]
-        others = charges_of_others(ws.table("billing"), approved["use_case_id"])
+        value = value[value["use_case_id"].isin(approved["use_case_id"]) & ~_in(value, "use_case_id", apart)]
+        others = charges_of_others(ws.table("billing"), approved["use_case_id"], apart)
         cost = cost - others.reindex(cost.index, fill_value=0.0)
     value = value.groupby("month")["value_usd"].sum(min_count=1)
     table = pd.DataFrame({"value_usd": value, "bill_usd": cost})
@@ -59,7 +73,7 @@ def roi_to_date(ws: Workspace, inventory: Inventory, approved: pd.DataFrame) -> 
     worn = wear.groupby(bill["invoice_month"]).sum()
     prepaid = spread_on_bill(bill, book, table.index, ws.plan.regions)
     table["spread_usd"] = prepaid + worn.reindex(table.index, fill_value=0.0)
-    mine = bill[~_of_others(bill, approved["use_case_id"])] if len(approved) else bill
+    mine = bill[~_of_others(bill, approved["use_case_id"], apart)] if len(approved) else bill
     stored = storage_network(mine, ws.plan.regions)
     table["storage_network_usd"] = stored.reindex(table.index, fill_value=0.0)
     table = table.reset_index()
@@ -122,13 +136,19 @@ def outlays(orders: pd.DataFrame, months: pd.Index) -> pd.Series:
     return once.groupby(month)["upfront_usd"].sum().reindex(months, fill_value=0.0)
 
 
-def charges_of_others(bill: pd.DataFrame, planned: pd.Series) -> pd.Series:
-    """Effective cost by month of usage that names a use case which the plan does not hold, USD."""
-    return bill[_of_others(bill, planned)].groupby("invoice_month")["EffectiveCost"].sum().astype("float64")
+def charges_of_others(bill: pd.DataFrame, planned: pd.Series, apart: pd.MultiIndex = NO_MOVES) -> pd.Series:
+    """Effective cost by month of usage that names a use case which the plan does not hold, or not in that month (`apart`), USD."""
+    return bill[_of_others(bill, planned, apart)].groupby("invoice_month")["EffectiveCost"].sum().astype("float64")
 
 
-def _of_others(bill: pd.DataFrame, planned: pd.Series) -> pd.Series:
-    return bill["cost_line"].isin(USAGE) & (bill["use_case"] != UNATTRIBUTED) & ~bill["use_case"].isin(planned)
+def _of_others(bill: pd.DataFrame, planned: pd.Series, apart: pd.MultiIndex) -> pd.Series:
+    others = ~bill["use_case"].isin(planned) | _in(bill, "use_case", apart)
+    return bill["cost_line"].isin(USAGE) & (bill["use_case"] != UNATTRIBUTED) & others
+
+
+def _in(rows: pd.DataFrame, name: str, apart: pd.MultiIndex) -> np.ndarray:
+    """Which rows are of a month and use case of `apart`."""
+    return pd.MultiIndex.from_frame(rows[["month", name]].astype("str")).isin(apart)
 
 
 def off_bill(

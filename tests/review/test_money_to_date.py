@@ -9,13 +9,16 @@ import pytest
 from scipy import stats
 
 from aifactory.inputs.billing import UNATTRIBUTED
+from aifactory.inputs.hosted import HOSTED
 from aifactory.report.refresh_money import payback_sentence, unit_cost_section
 from aifactory.review.build import OF_PLAN, _kpis
 from aifactory.review.changes import figures_changed
 from aifactory.review.forecast_score import REPEAT, score
 from aifactory.review.monthly import calendar_plan, month_factors, realised_value
 from aifactory.review.returns_to_date import (
+    NO_MOVES,
     charges_of_others,
+    hosted_until,
     off_bill,
     roi_to_date,
     spread_on_bill,
@@ -451,8 +454,26 @@ def test_charges_without_a_use_case_stay_in_the_bill_of_a_plan():
     bill = pd.DataFrame(
         [("attributed usage", "chat", 5.0), ("attributed usage", "other", 3.0), ("unattributed usage", "other", 1.0),
          ("attributed usage", UNATTRIBUTED, 9.0), ("tax", "other", 7.0)], columns=["cost_line", "use_case", "EffectiveCost"],
-    ).assign(invoice_month="2026-01")  # fmt: skip
+    ).assign(invoice_month="2026-01", month="2026-01")  # fmt: skip
     assert charges_of_others(bill, pd.Series(["chat"])).to_dict() == {"2026-01": 4.0}
+
+
+def test_what_moves_later_counts_from_its_move_on(road, approved):
+    """Chat is to stay on its hosted model in the first month: neither its value nor its charges are held against the plan, which has neither."""
+    held = calendar_plan(approved.ws.table("approved_plan")).query("month == '2026-10'")
+    chat = held["use_case_id"] == "chat"
+    stays = held[chat].assign(accelerator_id=HOSTED)
+    moved = pd.concat([held.assign(units=held["units"].mask(chat, 0.0)), stays], ignore_index=True)
+    assert hosted_until(held).empty and hosted_until(stays).empty  # where all stays hosted, that is the plan
+    apart = hosted_until(moved)
+    assert apart.tolist() == [("2026-10", "chat")]
+    whole, later = (roi_to_date(road.ws, road.inventory, held, each).iloc[0] for each in (NO_MOVES, apart))
+    worth = realised_value(road.ws, road.inventory).set_index(["month", "use_case_id"])["value_usd"]
+    assert whole["value_usd"] - later["value_usd"] == pytest.approx(worth["2026-10", "chat"])
+    bill = road.ws.table("billing").query("month == '2026-10' and use_case == 'chat'")["EffectiveCost"]
+    assert whole["bill_usd"] - later["bill_usd"] == pytest.approx(float(bill.sum())) and bill.sum() > 0
+    still = pd.concat([held, stays], ignore_index=True)  # of two regions one has moved
+    assert hosted_until(still).empty
 
 
 def test_the_note_on_the_band_stands_where_a_band_is_shown():
