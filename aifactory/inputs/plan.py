@@ -156,7 +156,8 @@ class Restriction(_Strict):
     """A hard exclusion that no table shows: export rules, contracts, support that ends.
 
     It holds for the accelerators named by id, vendor or class, in the use cases and regions named;
-    what is left out holds for all. A region restricts only use cases that must run in it.
+    what is left out holds for all. A region restricts the use cases that run in it, everywhere: one platform serves
+    all regions of a use case that `platform_by_region` does not list.
     """
 
     rule: Literal["export", "region", "framework", "support", "policy"]

@@ -30,6 +30,9 @@ def unknown_names(tables: Tables, plan: Plan) -> Iterator[Fault]:
         named += [("restrictions", name, cases, "use_cases") for name in item.use_cases]
         named += [("restrictions", name, chips, "accelerators") for name in item.accelerators]
         named += [("restrictions", name, vendors, "accelerators") for name in item.vendors]
+    regions = {item.region for item in plan.regions}
+    for name in sorted({name for item in plan.restrictions for name in item.regions} - regions):
+        yield "restrictions", name, f"(plan.yaml) is no region of the plan.{nearest(name, sorted(regions))}"
     for place, value, known, table in named:
         if value not in known:
             yield place, value, f"(plan.yaml) is not in table {table}.{nearest(value, sorted(known))}"

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.benchmark.telemetry import OWN_EVIDENCE
+from aifactory.demand.chain_factors import region_share
 from aifactory.fleet.node_sizes import node_for
 from aifactory.inputs.plan import Restriction
 from aifactory.inputs.workspace import Workspace
@@ -39,6 +40,7 @@ def find_exclusions(ws: Workspace, capacity: pd.DataFrame, penalties: pd.DataFra
     places, contexts = _places(ws), lengths(ws).sum(axis=1)
     sold = ws.table("prices").groupby("accelerator_id")["accelerators_per_node"].max().astype(float).fillna(0.0)
     widest, regions = widest_jobs(ws, capacity), _regions(ws)
+    coming = _coming(ws)
     lacking = pd.Series(dtype="str") if penalties is None else penalties.set_index(KEYS)["no_offer_in"]
     priced = lacking[lacking.notna()].to_dict()  # what has no demand asks for no offer
     rows = []
@@ -48,7 +50,7 @@ def find_exclusions(ws: Workspace, capacity: pd.DataFrame, penalties: pd.DataFra
         reason = (
             _by_kind(chip, case)
             or _by_framework(ws, chip, cell.use_case_id)
-            or _by_restriction(ws, chip, case, cell.use_case_id, cell.accelerator_id)
+            or _by_restriction(ws, chip, case, cell, regions.get(cell.use_case_id) or coming.get(cell.use_case_id, []))
             or _by_memory(cell, chip, case, models, contexts, most)
             or _by_scale(cell, chip, widest.get(cell.use_case_id), most)
             or _by_slo(cell)
@@ -165,24 +167,33 @@ def _to_ask(ws: Workspace, accelerator: str, allowed: set[str]) -> str:
 
 
 def _by_restriction(
-    ws: Workspace, chip: pd.Series, case: pd.Series, use_case: str, accelerator: str
+    ws: Workspace, chip: pd.Series, case: pd.Series, cell: tuple, regions: list[str]
 ) -> tuple[str, str] | None:
+    """First restriction that holds for a use case which runs in `regions`: one platform serves them all."""
     for item in ws.plan.restrictions:
-        if _holds(item, chip, case, use_case, accelerator):
-            return item.rule, f"{item.reason} ({item.source}, {item.as_of})"
+        if not _holds(item, chip, cell.use_case_id, cell.accelerator_id):
+            continue
+        bound = [region for region in regions or sorted(_allowed(case)) if region in item.regions]
+        if bound or not item.regions:
+            free = set(regions) - set(item.regions) if item.regions else set()
+            apart = (
+                f"; holds in {', '.join(bound)}: under platform_by_region in plan.yaml it may run elsewhere"
+                if free
+                else ""
+            )
+            return item.rule, f"{item.reason} ({item.source}, {item.as_of}){apart}"
     return None
 
 
-def _holds(item: Restriction, chip: pd.Series, case: pd.Series, use_case: str, accelerator: str) -> bool:
+def _holds(item: Restriction, chip: pd.Series, use_case: str, accelerator: str) -> bool:
+    """Whether it names the accelerator and the use case."""
     who = (
         accelerator in item.accelerators
         or chip["vendor"] in item.vendors
         or chip["platform_class"] in item.platform_classes
     )
     everybody = not (item.accelerators or item.vendors or item.platform_classes)
-    allowed = _allowed(case)
-    where = not item.regions or bool(allowed) and allowed <= set(item.regions)
-    return (who or everybody) and where and (not item.use_cases or use_case in item.use_cases)
+    return (who or everybody) and (not item.use_cases or use_case in item.use_cases)
 
 
 def _by_memory(
@@ -243,6 +254,14 @@ def _regions(ws: Workspace) -> dict[str, list[str]]:
     """Regions in which each use case had demand in the month."""
     rows = [ws.month(name)[["use_case_id", "region"]] for name in ("demand_windows", "jobs")]
     return pd.concat(rows).groupby("use_case_id")["region"].agg(lambda names: sorted(set(names))).to_dict()
+
+
+def _coming(ws: Workspace) -> dict[str, list[str]]:
+    """Regions of each use case whose demand is yet to come, from its conversion chain."""
+    chains, places = ws.table("demand_chain").set_index("factor"), tuple(item.region for item in ws.plan.regions)
+    allowed = ws.table("use_cases").set_index("use_case_id")["allowed_regions"]
+    shares = {name: region_share(chain, allowed[name], places) for name, chain in chains.groupby("use_case_id")}
+    return {name: [place for place, part in zip(places, share, strict=True) if part > 0] for name, share in shares.items()}  # fmt: skip
 
 
 def _too_large(cell: tuple, chip: pd.Series, sold: float) -> str:

@@ -686,6 +686,7 @@ RESTRICTED = "restrictions: [{rule: export, %s, reason: r, source: s, as_of: 202
         ("required_frameworks: {}", "required_frameworks: {chatt: [vLLM]}", "'chatt'.* Did you mean 'chat'"),
         ("restrictions: []", RESTRICTED % "vendors: [Nvidia]", "'Nvidia'.* Did you mean 'NVIDIA'"),
         ("restrictions: []", RESTRICTED % "use_cases: [chatt]", "'chatt'.* Did you mean 'chat'"),
+        ("restrictions: []", RESTRICTED % "regions: [uss]", "'uss'.* is no region of the plan. Did you mean 'us'"),
         (
             "restrictions: []",
             RESTRICTED % "accelerators: [nvidia-h10-sxm]",

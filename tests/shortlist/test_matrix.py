@@ -296,9 +296,27 @@ def test_a_stated_restriction_holds_for_what_it_names(changed, mini_ws):
     assert rules(accelerators=[H100]) == [H100]
     assert rules(vendors=["NVIDIA"]) == rules(platform_classes=["gpu"]) == rules() == [H100, A100]
     assert rules(vendors=["AMD"]) == rules(use_cases=["images"]) == rules(regions=["elsewhere"]) == []
-    assert rules(regions=[region]) == [H100, A100]
-    bound = mini_ws.table("use_cases")  # may run anywhere: a region does not bind it
-    assert rules(regions=[region]) == []
+
+
+def test_a_restriction_of_one_region_holds_where_the_use_case_runs_there_too(changed, mini_ws):
+    """Chat runs in us and eu, one platform for both; images in eu alone; a use case yet to come where its chain or its residency says."""
+    item = {"rule": "export", "reason": "licence needed", "source": "export office", "as_of": "2026-01-15", "regions": ["us"]}  # fmt: skip
+
+    def reasons(name, **tables):
+        ws = changed(plan={"restrictions": [Restriction(**item)]}, **tables)
+        return find_exclusions(ws, cell(use_case=name))["reason"].tolist()
+
+    stated = "licence needed (export office, 2026-01-15)"
+    assert reasons("chat") == [f"{stated}; holds in us: under platform_by_region in plan.yaml it may run elsewhere"]
+    assert reasons("images") == []
+    silent = mini_ws.table("demand_windows").query("use_case_id != 'images'")
+    nowhere = mini_ws.table("use_cases").assign(allowed_regions="us")
+    assert reasons("images", demand_windows=silent, use_cases=nowhere) == [stated]
+    assert reasons("images", demand_windows=silent) == []  # bound to eu
+    chain = mini_ws.table("demand_chain").reindex([0, 1]).assign(
+        use_case_id="images", region=["us", "eu"], factor="region_share", value=[1.0, 0.0]
+    )  # fmt: skip
+    assert reasons("images", demand_windows=silent, demand_chain=chain) == [stated]
 
 
 def test_the_reason_names_the_figures(changed):
