@@ -22,6 +22,8 @@ EXCLUDED, PEAKS, LIMITS, RISK = (
 SOURCE = "computed: the plan's orders on its paths of demand and prices"
 #: Rule of the shortlist on what is not supported to the end.
 ENDS = "support end"
+#: Rules of the shortlist that no choice of the buyer lifts.
+FORBIDDEN = ("export", "policy")
 NOT_ASKED = "Not computed: nothing can be committed to, or use cases share platforms."
 #: Share of a limit by which more than rounding is used of it.
 EXCEEDED = 1e-6
@@ -109,9 +111,12 @@ def _peaks(ws: Workspace, cells: pd.DataFrame) -> Group | Block:
 
 def given_up_sentence(found: Examination | None, tco_usd: float) -> str:
     """What another platform would save most, where that is material against the total cost; else empty."""
-    if found is None or found.excluded["saving_usd"].dropna().empty:
+    if found is None:
         return ""
-    first = found.excluded.loc[found.excluded["saving_usd"].idxmax()]
+    open_to_us = found.excluded[~found.excluded["why"].isin(FORBIDDEN)]
+    if open_to_us["saving_usd"].dropna().empty:
+        return ""
+    first = open_to_us.loc[open_to_us["saving_usd"].idxmax()]
     if not first["saving_usd"] > MATERIAL_SHARE * tco_usd:
         return ""
     asked = {
@@ -123,11 +128,17 @@ def given_up_sentence(found: Examination | None, tco_usd: float) -> str:
 
 
 def _saved(cell: pd.Series) -> str:
-    """What a move saves, beside the cost it is taken of: mean and worst paths weighed, missed demand counted."""
+    """What a move saves, and of what: mean and worst paths weighed, missed demand counted."""
     tier = "" if cell["tier"] == "measured" else f" (capacity {cell['tier']})"
+    more = cell["penalties_usd"]
+    penalties = (
+        f", penalties (porting, rework, delay) {usd_compact(abs(more))} {'more' if more > 0 else 'less'}"
+        if more
+        else ""
+    )
     return (
-        f"{cell['use_case_id']} on {cell['accelerator_id']}{tier} instead of {cell['chosen_id']} would cut the risk-weighted cost of "
-        f"these platforms by {pct(cell['saving_usd'] / cell['now_usd'])}, {usd_compact(cell['saving_usd'])} of {usd_compact(cell['now_usd'])}"
+        f"{cell['use_case_id']} on {cell['accelerator_id']}{tier} instead of {cell['chosen_id']} would save {usd_compact(cell['saving_usd'])} after risk: "
+        f"these platforms cost {usd_compact(cell['now_usd'])} now and {usd_compact(cell['moved_usd'])} then{penalties}"
     )
 
 

@@ -29,8 +29,8 @@ def found():
         "penalties_usd": -9084.0,
     }
     excluded = pd.DataFrame([
-        {**cell, "accelerator_id": "half", "moved_usd": 3e6, "saving_usd": 2e6},
-        {**cell, "accelerator_id": "other", "moved_usd": 4e6, "saving_usd": 1e6},
+        {**cell, "accelerator_id": "half", "moved_usd": 3e6, "saving_usd": 2009084.0},
+        {**cell, "accelerator_id": "other", "moved_usd": 4e6, "saving_usd": 1009084.0},
         {**cell, "accelerator_id": "nowhere", "moved_usd": np.inf, "saving_usd": np.nan},
     ])  # fmt: skip
     peaks = pd.DataFrame([{"use_case_id": "chat", "chosen_id": "acc", "peak_id": "half", "tier": "anchored", "usd_per_accelerator_hour": 2.7, "price_as_of": "2024-12-23", "hours_month": 900.0, "now_usd": 5e6,
@@ -48,7 +48,7 @@ def html_of(group):
 
 def test_findings_are_said_with_their_money(sample_ws, found):
     text = text_of(page.examined_section(sample_ws, found))
-    assert "chat on half instead of acc would cut the risk-weighted cost" in text and "on other instead" not in text
+    assert "chat on half instead of acc would save USD 2.01 M after risk" in text and "on other instead" not in text
     assert "capital of fiscal year 2027" in text and "lead time of hardware (USD 200 k for a month longer)" in text
     assert "moves 2.0 % of the fleet" in text
     assert "peak hours rented on half (capacity anchored), the rest on acc, cost USD 250 k less than all on acc" in text
@@ -81,9 +81,14 @@ def test_nothing_given_up_is_said(sample_ws, found):
 def test_the_first_screen_names_a_platform_that_would_save_a_material_amount(found):
     text = page.given_up_sentence(found, 50e6)
     assert text == (
-        "chat on half instead of acc would cut the risk-weighted cost of these platforms by 40 %, USD 2.00 M of USD 5.00 M "
-        "(left out: not chosen): look at the choice of platform again before signing."
+        "chat on half instead of acc would save USD 2.01 M after risk: these platforms cost USD 5.00 M now and USD 3.00 M then, "
+        "penalties (porting, rework, delay) USD 9.08 k less (left out: not chosen): look at the choice of platform again before signing."
     )
+    banned = found.excluded.assign(why=["export", "not chosen", "not chosen"])
+    assert page.given_up_sentence(replace(found, excluded=banned), 50e6).startswith(
+        "chat on other instead of acc would save USD 1.01 M"
+    )
+    assert page.given_up_sentence(replace(found, excluded=banned.assign(why="policy")), 50e6) == ""
     guessed = replace(found, excluded=found.excluded.assign(tier="anchored", why=NOT_MEASURED))
     assert "half (capacity anchored) instead of acc" in page.given_up_sentence(guessed, 50e6)
     assert page.given_up_sentence(guessed, 50e6).endswith(
