@@ -25,13 +25,15 @@ DIGITS = 6
 LAST = "9999-12"
 
 
-def release_steps(fleet: pd.DataFrame, bands: pd.DataFrame, orders: pd.DataFrame, period: str) -> pd.DataFrame:
+def release_steps(
+    fleet: pd.DataFrame, bands: pd.DataFrame, orders: pd.DataFrame, options: pd.DataFrame, period: str
+) -> pd.DataFrame:
     """Steps of the expected scenario in the columns of the `approved_bands` contract, by order month.
 
     Parameters
     ----------
-    fleet, bands, orders : tables of the buy plan. What is held in the first month or signed on approval is no step;
-        `standing` of the fleet is what stands from orders before the plan, used or not.
+    fleet, bands, orders, options : tables of the buy plan. What is held in the first month or signed on approval is no step;
+        `standing` of the fleet is what stands from orders before the plan, used or not; `options` says where hours are rented.
     period : month of the plan.
     """
     columns = load_contract("approved_bands").columns
@@ -44,7 +46,7 @@ def release_steps(fleet: pd.DataFrame, bands: pd.DataFrame, orders: pd.DataFrame
     steps = steps[steps["order_month"] > first]
     keys = pd.MultiIndex.from_frame(steps[[*PLACE, "order_month"]])
     steps = steps.assign(plan_period=period, threshold_accelerators=load.reindex(keys).to_numpy())
-    steps = _named(steps, bands)
+    steps = _named(steps, bands, options)
     order = ["order_month", *PLACE, "band", "kind", "purchase_option", "start_month"]
     return steps[columns].sort_values(order, ignore_index=True)
 
@@ -72,7 +74,7 @@ def _capacity(fleet: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
     """Months in which a pool holds more than ever before, and more than stands by then; the band is the one that grew most.
 
     What orders from before the plan and those signed on approval deliver stands, and waits for no demand. A step is paid as the orders of that band that begin in that month where they hold half of it or more, else by the hour
-    (filled in later).
+    (`_named`).
     """
     places = [fleet[name] for name in PLACE]
     standing = fleet["standing"] + _signed(fleet, orders)
@@ -116,27 +118,39 @@ def _commitments(orders: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _named(steps: pd.DataFrame, bands: pd.DataFrame) -> pd.DataFrame:
+def _named(steps: pd.DataFrame, bands: pd.DataFrame, options: pd.DataFrame) -> pd.DataFrame:
     """Owner and milestone of the band of each step, and how capacity that no order pays is paid.
 
-    By the hour, as the band rents, else as its pool does; where no hours are rented, as the band is ordered.
+    By the hour, as the band rents, else as its pool does, else on demand, also what is ordered for later; where no hours are rented there is no
+    such capacity, and its order is a step of its own.
     """
     band = pd.MultiIndex.from_frame(steps[[*PLACE, "band"]])
     about = _first_of(bands, "band").reindex(band)
     rented = bands[bands["purchase_option"].isin(RENTED)]
     hours = _first_of(rented, "band")["purchase_option"].reindex(band).to_numpy()
-    pool = _first_of(rented)["purchase_option"].reindex(pd.MultiIndex.from_frame(steps[PLACE])).to_numpy()
-    usual = (
-        about["purchase_option"].replace({"owned": "purchase", "missing": "purchase"}).fillna("on_demand").to_numpy()
-    )
+    place = pd.MultiIndex.from_frame(steps[PLACE])
+    pool = _first_of(rented)["purchase_option"].reindex(place).to_numpy()
+    usual = np.where(place.isin(_places_rented(options)), "on_demand", "")
     hours = np.where(pd.notna(hours), hours, np.where(pd.notna(pool), pool, usual))
     paid = steps["purchase_option"].to_numpy()
     owner = bands["owner_role"].iloc[0] if len(bands) else ""
-    return steps.assign(
+    named = steps.assign(
         purchase_option=np.where(paid == "", hours, paid),
         milestone=about["milestone"].fillna("").to_numpy(),
         owner_role=about["owner_role"].fillna(owner).to_numpy(),
     )
+    return named[named["purchase_option"] != ""]
+
+
+def not_there_yet(month: pd.DataFrame, options: pd.DataFrame) -> float:
+    """Accelerators that a month of the fleet asks for where no hours are rented, beyond those that orders have delivered."""
+    there = month[["committed", "standing"]].max(axis=1)
+    short = (month["accelerators"] - there).clip(lower=0)
+    return float(short[~pd.MultiIndex.from_frame(month[PLACE]).isin(_places_rented(options))].sum())
+
+
+def _places_rented(options: pd.DataFrame) -> pd.MultiIndex:
+    return pd.MultiIndex.from_frame(options.loc[options["purchase_option"].isin(RENTED), PLACE])
 
 
 def _first_of(bands: pd.DataFrame, *more: str) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import pandas as pd
 from aifactory.buyplan import BuyPlan
 from aifactory.buyplan.examine import Examination
 from aifactory.buyplan.governance import released_on_triggers, renewed_within_a_year, signed_now
+from aifactory.buyplan.releases import not_there_yet
 from aifactory.buyplan.returns import Returns
 from aifactory.finance.cashflow import NOTHING
 from aifactory.finance.options import COMMITTED_OPTIONS, OPTION_NAMES
@@ -198,7 +199,8 @@ def capacity_section(ws: Workspace, plan: BuyPlan) -> Block:
     first = plan.need[(plan.need["scenario"] == "expected") & (plan.need["month"] == plan.need["month"].min())]
     first = first.assign(even_with_reserve=first["accelerators_with_reserve"] / first["chance_factor"])
     fleet = expected(plan.fleet)
-    held = fleet.loc[fleet["month"] == fleet["month"].min(), "accelerators"].sum()
+    now = fleet[fleet["month"] == fleet["month"].min()]
+    held, late = now["accelerators"].sum(), not_there_yet(now, plan.options)
     served = first[first["accelerators_peak"] > first["accelerators_average"]]
     held_for = served["even_with_reserve"].sum() / served["accelerators_peak"].sum() - 1 if len(served) else 0.0
     rules = [pct(value) for value in sorted(set(served["reserve_rule"].round(4)))]
@@ -206,8 +208,8 @@ def capacity_section(ws: Workspace, plan: BuyPlan) -> Block:
     month, average = month_name(first["month"].iloc[0]), count(first["accelerators_average"].sum())
     return section(
         question,
-        f"{average[:1].upper()}{average[1:]} accelerators work on average in {month}, {num(held, 0)} are held to cover peaks, reserve and whole "
-        f"nodes. Reserves are sized by risk from each stream's own hours and hold {pct(abs(held_for))} "
+        f"{average[:1].upper()}{average[1:]} accelerators work on average in {month}, {num(held, 0)} are needed to cover peaks, reserve and whole "
+        f"nodes{f', {num(late, 0)} of which are still to be delivered and cannot be rented' if late else ''}. Reserves are sized by risk from each stream's own hours and hold {pct(abs(held_for))} "
         f"{'more' if held_for >= 0 else 'less'} than the highest measured window of {month_name(ws.period)}{rule}"
         f"{'' if held_for >= 0 else ': the hours above it are within the stated risk'}. {_chance_sentence(plan)}{_waiting_sentence(ws, plan)}",
     )

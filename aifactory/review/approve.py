@@ -53,7 +53,7 @@ def _approve(buy_plan: BuyPlan, folder: Path, *, force: bool) -> Path:
         raise InputError.at("approve", "the plan is empty; nothing can be approved")
     period, target, held = str(table["plan_period"].iloc[0]), folder / FILE, table_file(folder, "approved_plan")
     check_may_approve(folder, period, force=force)
-    steps = release_steps(buy_plan.fleet, buy_plan.bands, buy_plan.orders, period)
+    steps = release_steps(buy_plan.fleet, buy_plan.bands, buy_plan.orders, buy_plan.options, period)
     (folder / HISTORY).mkdir(exist_ok=True)
     old, ordered = table_file(folder, "approved_bands"), table_file(folder, "commitments")
     firm = firm_orders_book(buy_plan.orders, period, pd.Period(period, "M").end_time.date().isoformat())
