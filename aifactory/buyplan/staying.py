@@ -149,15 +149,26 @@ def _with_list_price(case: Case, today: pd.DataFrame, api_prices: pd.DataFrame) 
     return known.assign(listed_usd_per_unit=np.array(listed, dtype=float))
 
 
-def months_to_move(case: Case) -> int:
-    """Months that the work to leave a hosted model takes one person, whole ones; the horizon at most."""
-    return min(math.ceil(case.plan.value("api_migration_person_months")), len(case.streams.months) - 2)
+def move_begun(case: Case, use_case_id: str) -> str | None:
+    """Month at whose end the work to leave its hosted model was begun and paid for (`ports_under_way`); None where it was not."""
+    period = case.streams.months[0]
+    begun = [item.begun for item in case.plan.ports_under_way if item.use_case_id == use_case_id]
+    return min((month for month in begun if month <= period), default=None)
+
+
+def months_to_move(case: Case, use_case_id: str) -> int:
+    """Months that the work to leave a hosted model still takes one person, whole ones; the horizon at most."""
+    months = math.ceil(case.plan.value("api_migration_person_months"))
+    if begun := move_begun(case, use_case_id):
+        months -= (pd.Period(case.streams.months[0], "M") - pd.Period(begun, "M")).n
+    return min(max(months, 0), len(case.streams.months) - 2)
 
 
 def _once_moved(case: Case, names: pd.Series) -> np.ndarray:
     """0 in the months to come in which some use cases have not left their hosted model yet, else 1, [T + 1, K]."""
     served = np.ones(case.streams.share.shape)
-    served[1 : 1 + months_to_move(case), case.streams.table["use_case_id"].isin(names).to_numpy()] = 0.0
+    for name in names:
+        served[1 : 1 + months_to_move(case, name), (case.streams.table["use_case_id"] == name).to_numpy()] = 0.0
     return served
 
 
@@ -251,9 +262,32 @@ def migration_usd(plan: Plan) -> float:
     return plan.value("api_migration_person_months") * plan.value("engineer_usd_per_month")
 
 
+def _to_pay(case: Case, use_case_id: str) -> float:
+    """The same, unless it is paid for already."""
+    return 0.0 if move_begun(case, use_case_id) else migration_usd(case.plan)
+
+
+def moves_begun(hosted_today: pd.DataFrame, approved: pd.DataFrame) -> dict[str, str]:
+    """Accelerator of each use case whose work to leave its hosted model begins with a plan.
+
+    Parameters
+    ----------
+    hosted_today : `Staying.table` of the plan.
+    approved : its rows of the `approved_plan` contract.
+    """
+    moves = (
+        set(hosted_today.loc[hosted_today["migration_usd"].gt(0) & hosted_today["own_since"].ne(""), "use_case_id"])
+        if len(hosted_today)
+        else set()
+    )
+    own = approved[approved["use_case_id"].isin(moves) & (approved["accelerator_id"] != HOSTED)]
+    return own.groupby("use_case_id")["accelerator_id"].first().to_dict()
+
+
 def _compared(case: Case, row: tuple, mine: np.ndarray, own: float) -> dict:
     """Both present values and what follows from them; `own` USD is what own accelerators add to the plan."""
-    once, until = migration_usd(case.plan), months_to_move(case)
+    until = months_to_move(case, row.use_case_id)
+    once = _to_pay(case, row.use_case_id)
     table = case.streams.table[mine]
     rate, low = table["units_per_s_per_accelerator"], table["low"].fillna(0.0)
     unsure = ~table["tier"].isin(OWN_EVIDENCE) & (low > 0)
@@ -276,7 +310,7 @@ def _own_from(
     The months before are hosted on either side, so that neither counts them. Nodes come whole: between two steps, or beyond the one that is found, staying may cost less again.
     """
     mine, gone, served = streams
-    moved = migration_usd(case.plan) * (1.0 + case.plan.value("contingency_share"))
+    moved = _to_pay(case, row.use_case_id) * (1.0 + case.plan.value("contingency_share"))
 
     def pays(times: float) -> bool:
         many = np.where(mine, times, 1.0) * served

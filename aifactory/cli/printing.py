@@ -108,19 +108,21 @@ def print_orders(orders: pd.DataFrame, doubts: Mapping[tuple[str, ...], str]) ->
         console.print(f"Firm orders whose price needs a new quote before signing: {'; '.join(named)}.", soft_wrap=True)
 
 
-def print_ports(ports: pd.DataFrame, classes: pd.Series, period: str) -> None:
-    """Say which ports begin with an approved plan, as plan.yaml takes them: no later plan then charges their work again."""
+def print_ports(ports: pd.DataFrame, moves: Mapping[str, str], classes: pd.Series, period: str) -> None:
+    """Say which ports, and `moves` off hosted models to an accelerator, begin with an approved plan, as plan.yaml takes them: no later plan then charges their work again."""
     begun = ports[ports["ported"].astype(bool) & (ports["porting_usd"] > 0)] if len(ports) else ports
-    if begun.empty:
+    chosen = {**moves, **(dict(zip(begun["use_case_id"], begun["chosen_id"], strict=True)) if len(begun) else {})}
+    if not chosen:
         return
     console.print(
-        "Work on ports begins. Once it is ordered, say so in plan.yaml, so that no later plan charges it again:"
+        f"Work on {'ports' if len(begun) else 'moves off hosted models'} begins. Once it is ordered, say so in plan.yaml, so that no later plan charges it again:",
+        soft_wrap=True,
     )
     console.print("ports_under_way:")
-    for row in begun.itertuples():
-        to = classes.get(row.chosen_id, "")
+    for name, accelerator in sorted(chosen.items()):
         console.print(
-            escape(f"  - {{use_case_id: {row.use_case_id}, platform_class: {to}, begun: {period}}}"), soft_wrap=True
+            escape(f"  - {{use_case_id: {name}, platform_class: {classes.get(accelerator, '')}, begun: {period}}}"),
+            soft_wrap=True,
         )
 
 

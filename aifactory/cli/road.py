@@ -250,6 +250,7 @@ def approve(
     """
     import aifactory as af
     from aifactory.buyplan.ports import platform_classes
+    from aifactory.buyplan.staying import moves_begun
     from aifactory.report.buy_plan_orders import price_doubts
     from aifactory.review.approve import check_may_approve
     from aifactory.run.parameters import check_period, parse_settings
@@ -274,4 +275,5 @@ def approve(
         else "It was compared with no published report."
     )
     print_orders(plan.orders, price_doubts(plan.options, loaded.plan.price_freshness_days))
-    print_ports(plan.ports, platform_classes(loaded.table("accelerators")), loaded.period)
+    moves = moves_begun(plan.hosted_today, plan.approved_plan)
+    print_ports(plan.ports, moves, platform_classes(loaded.table("accelerators")), loaded.period)

@@ -182,7 +182,7 @@ class Launch(_Strict):
 
 
 class PortUnderWay(_Strict):
-    """Work that moves a use case to a class of platform, begun at the end of a month and paid for: no later plan charges it again."""
+    """Work that moves a use case to a class of platform, or off its hosted model to one, begun at the end of a month and paid for: no later plan charges it again."""
 
     use_case_id: Identifier
     platform_class: PlatformClass

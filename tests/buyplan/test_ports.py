@@ -140,14 +140,18 @@ def test_approval_says_which_ports_begin_as_the_plan_takes_them(decided, capsys)
     from aifactory.cli.printing import print_ports
     from aifactory.inputs.plan import PortUnderWay
 
-    print_ports(decided(1e5)[0].table, CLASSES, PERIOD)
+    print_ports(decided(1e5)[0].table, {}, CLASSES, PERIOD)
     said = capsys.readouterr().out.strip().splitlines()
     assert said[-2] == "ports_under_way:"
     assert [PortUnderWay(**item) for item in yaml.safe_load("\n".join(said[-2:]))["ports_under_way"]] == [
         PortUnderWay(use_case_id="chat", platform_class="tpu", begun=PERIOD)
     ]
-    print_ports(decided(2e5)[0].table, CLASSES, PERIOD)
+    print_ports(decided(2e5)[0].table, {}, CLASSES, PERIOD)
     assert capsys.readouterr().out == ""
+    print_ports(decided(2e5)[0].table, {"voice": "half"}, CLASSES, PERIOD)
+    said = capsys.readouterr().out
+    assert said.startswith("Work on moves off hosted models begins")
+    assert "  - {use_case_id: voice, platform_class: tpu, begun: 2026-10}" in said
 
 
 def test_what_leads_by_score_or_has_no_other_platform_is_ported(decided):

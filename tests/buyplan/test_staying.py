@@ -16,10 +16,10 @@ from aifactory.buyplan import build_buy_plan
 from aifactory.buyplan.futures import stream_paths
 from aifactory.buyplan.plan import _resolve
 from aifactory.buyplan.prepare import with_hosted
-from aifactory.buyplan.staying import TIMES, Staying, approved_with, decide_staying
+from aifactory.buyplan.staying import TIMES, Staying, approved_with, decide_staying, moves_begun
 from aifactory.buyplan.stress.replan import GAP as QUICK_GAP
 from aifactory.fleet.streams import NO_PLATFORM, not_sized_sentences
-from aifactory.inputs.hosted import HOSTED_ONLY, RUNS_HOSTED, STAYS_HOSTED
+from aifactory.inputs.hosted import HOSTED, HOSTED_ONLY, RUNS_HOSTED, STAYS_HOSTED
 from aifactory.inventory import build_inventory
 from aifactory.report.buy_plan_hosted import hosted_today_section
 from aifactory.report.buy_plan_orders import price_doubts
@@ -196,6 +196,23 @@ def test_the_sentences_name_the_bill_and_both_sides(tiny):
     )
     assert "announced end on 2027-04-30" in moves.sentences()[0]
     assert moves.migration_usd == {"chat": 9_000.0} and stays.migration_usd == {}
+
+
+def test_work_to_move_that_is_under_way_is_neither_charged_nor_waited_for_again(tiny):
+    """Three months of work: begun a month ago two are left, begun three months ago none, and nothing is to pay."""
+    found = {}
+    for begun in ("", "2026-09", "2026-07", "2026-12"):
+        under_way = [{"use_case_id": "chat", "platform_class": "gpu", "begun": begun}] if begun else []
+        plan = make_plan(12, {"api_migration_person_months": 2.5, "engineer_usd_per_month": 9_000.0}, ports_under_way=under_way)  # fmt: skip
+        case = known(tiny(plan=plan, chat=1.5, train=0.0, inputs={"shapes": {}}))
+        found[begun] = decided(case, 1.0)
+    assert {begun: (each.leaving["chat"], each.migration_usd["chat"]) for begun, each in found.items()} == {
+        "": ("2027-02", 22_500.0), "2026-09": ("2027-01", 0.0), "2026-07": ("2026-11", 0.0), "2026-12": ("2027-02", 22_500.0),
+    }  # fmt: skip
+    assert "paid at approval" in found[""].sentences()[0] and "paid at approval" not in found["2026-09"].sentences()[0]
+    approved = pd.DataFrame({"use_case_id": "chat", "accelerator_id": [HOSTED, "acc"], "month": ["2026-11", "2027-02"]})
+    assert moves_begun(found[""].table, approved) == {"chat": "acc"}
+    assert moves_begun(found["2026-09"].table, approved) == moves_begun(pd.DataFrame(), approved) == {}
 
 
 def test_demand_that_stays_hosted_is_told_apart(tiny):
