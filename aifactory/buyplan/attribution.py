@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.case import Case, Solution
-from aifactory.buyplan.ledger import PORTING
+from aifactory.buyplan.ledger import PORTING, REWORK
 from aifactory.finance.options import spot_usd_per_hour
 from aifactory.finance.tco import (
     CONTINGENCY,
@@ -48,6 +48,7 @@ DRIVERS = {
     "Human operations": ("accelerators held", "operator-months", "operator_usd_per_month"),
     "Safety checks": ("compute cost", "share of compute", "safety_check_share"),
     PORTING: ("person-months of porting, once, spread over the horizon", "person-months", "engineer_usd_per_month"),
+    REWORK: ("changes of prompts, context or retrieval x share of the port", "person-months", "engineer_usd_per_month"),
     CONTINGENCY: ("share of all other lines", "share of cost", "contingency_share"),
 }
 
@@ -114,6 +115,8 @@ def cost_by_stream(case: Case, solution: Solution, shares: Shares) -> dict[str, 
         weight = per_unit.get(name, weights.get(name, compute))
         if name == PORTING:
             weight = np.broadcast_to(case.porting_usd, compute.shape)
+        if name == REWORK:
+            weight = case.rework_usd
         lines[name] = allocate(amount, weight)
     lines[CONTINGENCY] = sum(lines.values()) * case.plan.value("contingency_share")
     total = sum(amount.sum() for amount in lines.values())
@@ -152,7 +155,7 @@ def _served(case: Case, today: Solution) -> np.ndarray:
 def _by_use_case(case: Case, lines: dict[str, np.ndarray], served: np.ndarray) -> pd.DataFrame:
     table = case.streams.table
     hidden = {item.name: item for item in case.plan.hidden_costs}
-    order = [USEFUL, FAILED, IDLE, POWER_AND_SPACE, *OVERHEADS, *hidden, PORTING, CONTINGENCY, BEYOND]
+    order = [USEFUL, FAILED, IDLE, POWER_AND_SPACE, *OVERHEADS, *hidden, PORTING, REWORK, CONTINGENCY, BEYOND]
     rows = []
     for position, name in enumerate(order):
         facts = {"use_case_id": table["use_case_id"], "line": name, "position": position, "usd_month": lines[name]}

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.ledger import PORTING, UNUSED, Ledger, build_ledger
+from aifactory.buyplan.ledger import PORTING, REWORK, UNUSED, Ledger, build_ledger
+from aifactory.finance.tco import price_index
 from aifactory.fleet.compute import price_orders
 from aifactory.fleet.nodes import TOLERANCE, Load, Slots, build_load, build_slots, node_counts, pool_level
 from aifactory.fleet.orders import FLEXIBLE, Orders, cheapest_decisions, committed_first, follow, with_firm_orders
@@ -49,6 +50,9 @@ class Case:
     prices: pd.DataFrame
     owned_accelerators: dict[tuple[str, str], float]
     porting: dict[str, float]  # one-off cost per use case, USD
+    rework: dict[
+        str, float
+    ]  # monthly cost of its changes of prompts, context or retrieval per use case, USD at the pay of today
     loads: tuple[Load, ...]  # by scenario
     today: Load  # the measured period, repeated every month
     runs_on: Mapping[str, str]  # accelerator of today by use case, where it is known
@@ -66,21 +70,34 @@ class Case:
     @property
     def porting_usd(self) -> np.ndarray:
         """One-off cost per stream, [K]: that of its use case, divided by accelerators at work."""
+        return self._by_work(self.porting)
+
+    @property
+    def rework_usd(self) -> np.ndarray:
+        """Cost of changes by month and stream, [T + 1, K]: that of its use case in months in which it is expected to work, divided as the port."""
+        works = pd.DataFrame((self.streams.units[EXPECTED] > 0).T).groupby(self.streams.table["use_case_id"].to_numpy())
+        works = works.transform("any").to_numpy().T
+        dearer = price_index(len(works), self.plan) * (np.arange(len(works)) > 0)
+        return dearer[:, None] * works * self._by_work(self.rework)
+
+    def _by_work(self, usd: Mapping[str, float]) -> np.ndarray:
+        """Money of whole use cases by stream, [K], divided by accelerators at work."""
         table = self.streams.table
         work = pd.Series(self.streams.accelerators(self.streams.units[EXPECTED].mean(axis=0)))
         whole = work.groupby(table["use_case_id"].to_numpy()).transform("sum")
-        cost = table["use_case_id"].map(self.porting).fillna(0.0)
+        cost = table["use_case_id"].map(usd).fillna(0.0)
         return (cost * (work / whole.where(whole > 0)).fillna(0.0)).to_numpy(dtype=float)
 
     @property
     def apart(self) -> dict[str, np.ndarray]:
-        """Lines of the ledger that no order changes, USD [T + 1]: porting at approval, commitments that nothing uses."""
+        """Lines of the ledger that no order changes, USD [T + 1]: porting at approval, rework, commitments that nothing uses."""
         once = np.zeros(len(self.streams.months))
         once[0] = self.porting_usd.sum()
+        lines = {PORTING: once, REWORK: self.rework_usd.sum(axis=1)}
         if not self.counts_unused:
-            return {PORTING: once}
+            return lines
         owed = unused_usd(self.book, self.streams.pools, self.streams.months, self.plan)[1].sum(axis=1)
-        return {PORTING: once} | ({UNUSED: owed} if owed.any() else {})
+        return lines | ({UNUSED: owed} if owed.any() else {})
 
     @property
     def unused(self) -> Placed:
@@ -129,6 +146,7 @@ def build_case(
     *,
     owned: dict[tuple[str, str], float],
     porting: dict[str, float],
+    rework: dict[str, float] | None = None,
     room: np.ndarray | int = 0,
     book: pd.DataFrame | None = None,
     runs_on: Mapping[str, str] | None = None,
@@ -136,7 +154,7 @@ def build_case(
     """Cut demand into slots and read the offers.
 
     `owned` counts accelerators by region and accelerator, `porting` is the one-off cost of moving
-    a use case to its chosen accelerator, `room` the nodes of each pool that some plan holds at once, `book` the orders
+    a use case to its chosen accelerator, `rework` what its changes cost there a month, `room` the nodes of each pool that some plan holds at once, `book` the orders
     placed before (rows of the `commitments` contract), `runs_on` what use cases run on today (`aifactory.inventory.today.known_platforms`).
     """
     sizes = streams.pools["accelerators_per_node"].to_numpy(dtype=float)
@@ -156,6 +174,7 @@ def build_case(
         prices=prices,
         owned_accelerators=owned,
         porting=porting,
+        rework=rework or {},
         loads=tuple(build_load(streams.of_scenario(index), slots, units) for index, units in enumerate(streams.units)),
         today=build_load(streams.of_today(), slots, streams.today_units),
         runs_on=runs_on or {},
@@ -245,12 +264,13 @@ def justified(solution: Solution) -> np.ndarray:
 
 
 def with_assumption(case: Case, name: str, value: float) -> Case:
-    """Return the case with one money assumption replaced; porting follows the cost of engineers."""
+    """Return the case with one money assumption replaced; porting and rework follow the cost of engineers."""
     old = case.plan.assumptions[name]
     assumptions = {**case.plan.assumptions, name: old.model_copy(update=dict.fromkeys(("low", "value", "high"), value))}
     plan = case.plan.model_copy(update={"assumptions": assumptions})
     dearer = value / old.value if name == "engineer_usd_per_month" and old.value > 0 else 1.0
-    return replace(case, plan=plan, porting={use_case: usd * dearer for use_case, usd in case.porting.items()})
+    porting, rework = ({name: usd * dearer for name, usd in each.items()} for each in (case.porting, case.rework))
+    return replace(case, plan=plan, porting=porting, rework=rework)
 
 
 def with_streams(case: Case, plan: Plan, streams: Streams) -> Case:
@@ -259,13 +279,14 @@ def with_streams(case: Case, plan: Plan, streams: Streams) -> Case:
 
 
 def rebuilt(case: Case, plan: Plan, streams: Streams, room: np.ndarray | int = 0) -> Case:
-    """The case of a plan and streams with the offers, orders placed and porting of another."""
+    """The case of a plan and streams with the offers, orders placed, porting and rework of another."""
     return build_case(
         plan,
         streams,
         case.prices,
         owned=case.owned_accelerators,
         porting=case.porting,
+        rework=case.rework,
         room=room,
         book=case.book,
         runs_on=case.runs_on,

@@ -16,7 +16,7 @@ from aifactory.fleet.streams import Streams
 from aifactory.inputs.plan import Plan
 from aifactory.units import HOURS_PER_MONTH, MONTHS_PER_YEAR, monthly_rate
 
-PORTING = "Porting"
+PORTING, REWORK = "Porting", "Rework"
 UNUSED = "Committed before the plan: not used"
 
 
@@ -35,6 +35,11 @@ class Ledger:
     tax_usd: np.ndarray
 
     @property
+    def ported_usd(self) -> np.ndarray:
+        """Engineering of ports: the work at approval and the part of it that comes again, [T + 1]."""
+        return self.lines[PORTING] + self.lines[REWORK]
+
+    @property
     def net_usd(self) -> np.ndarray:
         """Net cash flow after tax."""
         earned = np.nansum(self.value_usd, axis=1)
@@ -46,7 +51,7 @@ def build_ledger(
 ) -> Ledger:
     """Add the other cost centres, value and tax to the accelerators of one scenario.
 
-    `apart` holds lines that depend on neither orders nor demand, USD by month [T + 1], in cost and cash alike: porting,
+    `apart` holds lines that do not depend on orders, USD by month [T + 1], in cost and cash alike: porting, rework,
     and what is owed for commitments that no workload uses.
 
     Operators' pay and cost centres rise with `cost_inflation`. Tax is the rate on value less operating

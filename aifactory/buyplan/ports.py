@@ -8,7 +8,8 @@ platform needs porting is planned once more on a platform without, with the meas
 
 where once is what the shortlist charges beside compute: porting, delay, rework, missed targets; what the months until the port ends cost is in V. A use case stays where that
 is above `LEAST_SHARE` of the cost of the platforms concerned; one after the other, the largest saving first. The ledger then
-charges the porting of those that are ported once, at approval, and no other part of `once`, which is no payment; until the
+charges the porting of those that are ported once, at approval, and the rework of every use case month by month on its platform; delay and
+missed targets are no payment. Until the
 port ends `until_ported` says what runs where.
 """
 

@@ -35,6 +35,7 @@ from aifactory.inventory.findings import LEVEL
 from aifactory.inventory.hosted_today import closed_today
 from aifactory.inventory.today import baseline_accelerators, known_by_region, known_platforms
 from aifactory.shortlist.apart import apart_sentences
+from aifactory.shortlist.money import monthly_rework_usd
 from aifactory.shortlist.plan_terms import Market, bought_nodes, market_of
 
 if TYPE_CHECKING:
@@ -84,10 +85,17 @@ class Setting:
             prices,
             owned=owned_accelerators(self.inventory.pools, self.ws.plan, streams),
             porting=_with_ports(self.porting, moves),
+            rework=self._rework(streams),
             book=self.ws.table("commitments"),
             runs_on=known_platforms(self.ws),
         )
         return Prepared(case, streams, restream)
+
+    def _rework(self, streams: Streams) -> dict[str, float]:
+        """USD a month, at the pay of today, that changes of each use case cost on its platform (`monthly_rework_usd`)."""
+        classes = self.ws.table("accelerators").set_index("accelerator_id")["platform_class"]
+        homes = streams.table[streams.main].drop_duplicates("use_case_id").set_index("use_case_id")["accelerator_id"]
+        return monthly_rework_usd(self.ws, homes.map(classes)).to_dict()
 
     def caveats(self, moves: Sequence[Move]) -> list[str]:
         """Levels in doubt, what is in no cost, and what one size of node for each pool costs."""

@@ -15,7 +15,7 @@ import pandas as pd
 from aifactory.buyplan.attribution import OWN_SITE_LINES
 from aifactory.buyplan.case import Answer, Case, justified, solve_expected
 from aifactory.buyplan.compare import OURS, hosted_path, price_rule, without
-from aifactory.buyplan.ledger import PORTING, Ledger, build_ledger, fiscal_position
+from aifactory.buyplan.ledger import Ledger, build_ledger, fiscal_position
 from aifactory.buyplan.wait_cost import wait_usd
 from aifactory.buyplan.wait_worth import BENCH_MONTHS, WAIT_MONTHS, worth_of_waiting
 from aifactory.finance.draws import Factor, Factors
@@ -154,7 +154,7 @@ def _model(case: Case, priced: dict[str, tuple[Compute, Ledger]], api: pd.DataFr
     dearer = price_index(months, plan)
     centres = sum(item.usd_per_unit * serves(item, table["use_case_id"]) for item in plan.hidden_costs)
     share = plan.value("orchestration_share") + plan.value("safety_check_share")
-    one_off = np.array([ledger.lines[PORTING] for ledger in ledgers])
+    one_off = np.array([ledger.ported_usd for ledger in ledgers])
     hosted = np.full((len(computes), len(table), months), np.nan)
     if HOSTED in priced:
         price, moving = (part.T for part in hosted_path(case, api))
@@ -264,7 +264,7 @@ def _as_booked(model: RoiModel, ledgers: list[Ledger]) -> RoiModel:
     lost = np.where(worth > 0, 1.0 - booked / np.where(worth > 0, worth, 1.0), 0.0)
     if HOSTED in model.options:
         lost[-1] = lost[model.options.index(ON_DEMAND)]
-    once = np.array([ledger.lines[PORTING] for ledger in ledgers])
+    once = np.array([ledger.ported_usd for ledger in ledgers])
     opex = _base_opex(replace(model, once_usd=once))
     committed = np.array([ledger.opex_usd for ledger in ledgers]) - opex
     return replace(model, committed_usd=committed, lost_value_share=lost)

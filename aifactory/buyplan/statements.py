@@ -7,7 +7,7 @@ import pandas as pd
 
 from aifactory.buyplan.attribution import attribute_hours, cost_by_stream, pool_share
 from aifactory.buyplan.case import Answer, Case, Solution
-from aifactory.buyplan.ledger import PORTING, net_present_value
+from aifactory.buyplan.ledger import PORTING, REWORK, net_present_value
 from aifactory.finance.cashflow import annualised, discount_factors, irr_all, mirr, npv, payback_or_why
 from aifactory.finance.tco import CONTINGENCY, OVERHEADS, STORAGE_NETWORK
 from aifactory.fleet.compute import BEYOND, require_equal
@@ -19,7 +19,7 @@ def line_group(line: str, case: Case) -> str:
     """Group of a cost line: compute, around compute, hidden cost centres, once, contingency."""
     if line in OVERHEADS:
         return "around compute"
-    if line in {item.name for item in case.plan.hidden_costs}:
+    if line == REWORK or line in {item.name for item in case.plan.hidden_costs}:
         return "hidden cost centres"
     return {PORTING: "once", CONTINGENCY: "contingency"}.get(line, "compute")
 

@@ -59,7 +59,7 @@ class RoiModel:
     capex_usd: np.ndarray  # [O, T + 1]
     depreciation_usd: np.ndarray  # [O, T + 1] for tax only, less the gain of the sale; never part of cash
     residual_usd: np.ndarray  # [O] in month T
-    once_usd: np.ndarray  # [O, T + 1] porting, migration off a retired model
+    once_usd: np.ndarray  # [O, T + 1] porting, rework, migration off a retired model
     lost_value_share: np.ndarray  # [O, T + 1] value lost to missed or late service
     fixed_usd: np.ndarray  # [T + 1] cost centres that do not follow compute
     around_usd_per_hour: np.ndarray  # [P, T + 1] storage and people per accelerator-hour paid for

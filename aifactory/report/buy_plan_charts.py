@@ -17,6 +17,7 @@ from aifactory.units import BANDS, KILO, MEGA
 PLAN = "computed from demand, capacity and prices"
 TOP_USE_CASES = 3
 QUARTER = 3  # months between the points of the cash curve; the lowest month is always shown
+LAST_STEP = "Porting and contingency"
 #: groups of unit-cost lines for the waterfall, in their order; all others are hidden cost centres
 STEPS = {
     "Compute and memory: useful work": "Useful work",
@@ -28,9 +29,10 @@ STEPS = {
     "Orchestration": "Orchestration and safety",
     "Safety checks": "Orchestration and safety",
     "Human operations": "Human operations",
-    "Porting": "Porting and contingency",
-    "Contingency": "Porting and contingency",
-    "Commitment beyond the horizon": "Porting and contingency",
+    "Porting": LAST_STEP,
+    "Rework": LAST_STEP,
+    "Contingency": LAST_STEP,
+    "Commitment beyond the horizon": LAST_STEP,
 }
 HIDDEN = "Hidden cost centres"
 #: Units that a cost is told for: how many, in words, and the column of the chart's data.
@@ -156,7 +158,7 @@ def charts_unit_cost(ws: Workspace, plan: BuyPlan) -> Group | Block:
 def _waterfall(ws: Workspace, plan: BuyPlan, row: object) -> Figure:
     lines = plan.unit_cost[plan.unit_cost["use_case_id"] == row.use_case_id]
     step = lines["line"].map(STEPS).fillna(HIDDEN)
-    order = [*dict.fromkeys(list(STEPS.values())[:-3]), HIDDEN, "Porting and contingency"]
+    order = [*(name for name in dict.fromkeys(STEPS.values()) if name != LAST_STEP), HIDDEN, LAST_STEP]
     one = lines["usd_per_unit"].groupby(step).sum().reindex(order).fillna(0.0)
     size, words, column = next((b for b in BATCHES if one.sum() * b[0] >= 1.0), BATCHES[-1])
     amounts = one * size

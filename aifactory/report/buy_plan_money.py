@@ -10,7 +10,7 @@ from aifactory.buyplan.attribution import DRIVERS
 from aifactory.buyplan.booking import BASE_LEASED, OURS
 from aifactory.buyplan.compare import HOSTED
 from aifactory.buyplan.hosted import LEAST_SHARE
-from aifactory.buyplan.ledger import PORTING
+from aifactory.buyplan.ledger import PORTING, REWORK
 from aifactory.finance.cashflow import NOTHING, TOTAL_LOSS
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.tax import REGIMES
@@ -314,7 +314,7 @@ def _owners(ws: Workspace) -> dict[str, str]:
     owners = {
         line: ws.plan.assumptions[assumption].owner_role
         for line, (_, _, assumption) in DRIVERS.items()
-        if line in (*OVERHEADS, PORTING, CONTINGENCY)
+        if line in (*OVERHEADS, PORTING, REWORK, CONTINGENCY)
     }
     waits = [
         (item, name) for item in ws.plan.hidden_costs if item.usd_per_waiting_hour for name in item.use_cases or cases

@@ -72,8 +72,8 @@ def horizon_costs(ws: Workspace, inventory: Inventory, bought: pd.DataFrame) -> 
     table["launch_delay_usd"] = late * moved * ws.plan.value("launch_delay_usd_per_month")
     table["porting_usd"] = (effort * moved).where(begun_months_ago(ws, table).isna(), 0.0)
     table["until_ported_usd"] = until_ported_usd(ws, expected, table).where(runs, 0.0)
-    changes = changes_in_horizon(ws, by_case)
-    table["rework_usd"] = effort * ws.plan.rework_share * changes * pay_factors(ws).mean()
+    monthly = monthly_rework_usd(ws, table.set_index("use_case_id")["platform_class"])
+    table["rework_usd"] = monthly.to_numpy() * pay_factors(ws).sum()
     table["total_usd"] = table[PARTS].sum(axis=1, skipna=False)
     rest = table["total_usd"] - table["compute_usd"]
     table["total_low_usd"], table["total_high_usd"] = rest + table[LOW], rest + table[HIGH]
@@ -266,6 +266,18 @@ def _capacity_at(rate: np.ndarray, usd: np.ndarray, alone: np.ndarray, goal: flo
     usd = np.maximum(usd, LEAST_STEP * usd[0])  # beside others more capacity may cost nothing
     falls = np.diff(usd, prepend=np.inf) < 0  # whole nodes: more capacity may cost the same
     return float(np.exp(np.interp(-np.log(goal), -np.log(usd[falls]), np.log(rate[falls]))))
+
+
+def monthly_rework_usd(ws: Workspace, classes: pd.Series) -> pd.Series:
+    """What changes of prompts, context or retrieval cost a month at the pay of today: each the stated share of a port to the class of platform.
+
+    classes : platform class by use case, the index.
+    """
+    effort = classes.map(ws.plan.porting_person_months).astype("float64").fillna(0.0) * ws.plan.value(
+        "engineer_usd_per_month"
+    )
+    names = pd.Series(classes.index, index=classes.index)
+    return effort * ws.plan.rework_share * changes_in_horizon(ws, names) / ws.plan.horizon_months
 
 
 def changes_in_horizon(ws: Workspace, use_cases: pd.Series) -> pd.Series:

@@ -205,10 +205,10 @@ def make_inputs(plan, growth=None, chat=8.0, train=4.0, **use_case_fields):
     }
 
 
-def make_case(*, plan=None, prices=None, owned=None, porting=None, inputs=None, **changes):
+def make_case(*, plan=None, prices=None, owned=None, porting=None, rework=None, inputs=None, **changes):
     """A case of the company; `inputs` replaces whole tables, `changes` go to `make_inputs`."""
     plan = plan or make_plan()
     tables = make_inputs(plan, **changes) | (inputs or {})
     streams = build_streams(plan, PERIOD, **tables)
     table = price_table(make_prices() if prices is None else prices, plan, TODAY)
-    return build_case(plan, streams, table, owned=owned or {}, porting=porting or {})
+    return build_case(plan, streams, table, owned=owned or {}, porting=porting or {}, rework=rework)

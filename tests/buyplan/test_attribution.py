@@ -19,9 +19,10 @@ from aifactory.buyplan.attribution import (
     unit_cost_frame,
     unit_summary_frame,
 )
-from aifactory.buyplan.case import solve_case
+from aifactory.buyplan.case import solve_case, with_assumption
 from aifactory.buyplan.compare import api_frame
 from aifactory.buyplan.statements import roi_frame, use_frame
+from aifactory.finance.tco import price_index
 from aifactory.fleet.streams import EXPECTED
 
 COSTS = {
@@ -80,7 +81,7 @@ def test_idle_reserve_goes_to_who_asks_for_it(tiny):
 
 
 def test_all_cost_centres_by_hand(tiny):
-    case = tiny(plan=make_plan(values=COSTS, hidden_costs=HIDDEN), porting={"chat": 12_000.0})
+    case = tiny(plan=make_plan(values=COSTS, hidden_costs=HIDDEN), porting={"chat": 12_000.0}, rework={"chat": 250.0})
     total = lines_of(case).sum(axis=1)
     held = 8_760 / 730
     assert total["Orchestration"] == pytest.approx(0.05 * 23_360)
@@ -90,7 +91,24 @@ def test_all_cost_centres_by_hand(tiny):
     assert total["Network egress"] == pytest.approx(8 * 3600 * 730 * 200 * 5 / 1e9 * 0.1)
     assert total["Evaluation labour"] == pytest.approx(3_000)
     assert total["Porting"] == pytest.approx(1_000)  # 12,000 over twelve months
+    assert total["Rework"] == pytest.approx(250)
     assert total["Contingency"] == pytest.approx(0.1 * total.drop("Contingency").sum())
+
+
+def test_rework_is_paid_by_the_use_case_that_changes_while_it_works(tiny):
+    case = tiny(rework={"train": 700.0, "retired": 9_999.0})
+    assert lines_of(case).loc["Rework"].to_dict() == pytest.approx({"chat": 0.0, "train": 700.0})
+    units = case.streams.units.copy()
+    units[:, 4:, (case.streams.table["use_case_id"] == "train").to_numpy()] = 0.0  # it ends after three months
+    ends = replace(case, streams=replace(case.streams, units=units))
+    assert ends.apart["Rework"].tolist() == [0.0] + [700.0] * 3 + [0.0] * 9
+    dearer = with_assumption(replace(ends, plan=make_plan(values={"engineer_usd_per_month": 5e3})), "engineer_usd_per_month", 1e4)  # fmt: skip
+    assert dearer.apart["Rework"][:3].tolist() == [0.0, 1_400.0, 1_400.0]
+    rising = replace(ends, plan=make_plan(values={"cost_inflation": 0.12}))
+    assert (
+        rising.apart["Rework"][1:3] == pytest.approx(700.0 * price_index(13, rising.plan)[1:3])
+        and rising.apart["Rework"][2] > 700
+    )
 
 
 def test_porting_is_paid_by_the_use_case_that_moves(tiny):

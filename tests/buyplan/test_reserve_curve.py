@@ -30,6 +30,7 @@ from aifactory.report.buy_plan_page import capacity_section
 from aifactory.report.buy_plan_reserve import reserve_section
 from aifactory.report.inventory_forecast import forecast_section
 from aifactory.shortlist import build_shortlist
+from aifactory.shortlist.money import level_factors
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +113,17 @@ def test_the_plan_holds_what_the_reserve_asks_for(mini_ws, plan, stages):
     assert row["target"] == target_of(mini_ws.plan, "customer_facing") == 0.01
     assert row["article_over_peak"] == mini_ws.plan.reserve["customer_facing"]
     assert row["article_per_hour"] == pytest.approx(profile["units_per_hour_peak"] * 1.4, rel=0.1)  # a month on
+
+
+def test_rework_costs_what_the_shortlist_charges(mini_ws, plan, stages):
+    """Month by month at the pay of its month, at present value the same as in the choice of platforms."""
+    paid = plan.costs.query("line == 'Rework' and scenario == 'expected'")["usd"].to_numpy()
+    short = stages[2]
+    chosen = short.choice[["use_case_id", "accelerator_id"]].merge(
+        short.penalties, on=["use_case_id", "accelerator_id"]
+    )
+    present = (paid[1:] * level_factors(mini_ws)).sum()
+    assert present == pytest.approx(chosen["rework_usd"].sum()) and present > 0
 
 
 def test_a_lower_target_asks_for_more_and_orders_follow(mini_ws, stages):

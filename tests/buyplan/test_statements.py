@@ -108,7 +108,7 @@ def test_total_cost_lines_have_groups_and_shares(grown):
     for scenario, rows in tco.groupby("scenario"):
         assert rows["share"].sum() == pytest.approx(1.0)
         assert rows["usd_horizon"].sum() == pytest.approx(roi.loc[scenario, "tco_usd"])
-    assert set(tco["group"]) == {"compute", "around compute", "once", "contingency"}
+    assert set(tco["group"]) == {"compute", "around compute", "hidden cost centres", "once", "contingency"}
 
 
 def test_capacity_use_adds_up_to_paid_hours_and_compute_cost(grown):
