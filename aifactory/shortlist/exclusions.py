@@ -258,8 +258,9 @@ def _regions(ws: Workspace) -> dict[str, list[str]]:
 
 def _coming(ws: Workspace) -> dict[str, list[str]]:
     """Regions of each use case whose demand is yet to come, from its conversion chain."""
-    chains, places = ws.table("demand_chain").set_index("factor"), tuple(item.region for item in ws.plan.regions)
     allowed = ws.table("use_cases").set_index("use_case_id")["allowed_regions"]
+    chains, places = ws.table("demand_chain").set_index("factor"), tuple(item.region for item in ws.plan.regions)
+    chains = chains[chains["use_case_id"].isin(allowed.index)]
     shares = {name: region_share(chain, allowed[name], places) for name, chain in chains.groupby("use_case_id")}
     return {name: [place for place, part in zip(places, share, strict=True) if part > 0] for name, share in shares.items()}  # fmt: skip
 
