@@ -10,6 +10,7 @@ from aifactory.buyplan import BuyPlan
 from aifactory.buyplan.caveats import OFFER
 from aifactory.buyplan.returns import ALL_SPOT, HOSTED, ON_DEMAND, Returns, quick_returns
 from aifactory.finance.price_age import PriceAge, price_age
+from aifactory.inputs.plan import Plan
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Figure, Group, figure, group, missing, section, table
@@ -73,8 +74,24 @@ def returns_section(
 def told_rival(ws: Workspace, plan: BuyPlan, returns: Returns, *, hosted: bool = True) -> str:
     """`rival_sentence` with what the plan knows of spot and rented hours."""
     return rival_sentence(
-        returns, hosted=hosted, broken=broken_by_spot(ws, plan, returns), rented=hours_are_rented(plan)
+        returns,
+        hosted=hosted,
+        broken=broken_by_spot(ws, plan, returns),
+        rented=hours_are_rented(plan),
+        limits=stated_limits(ws.plan),
     )
+
+
+def stated_limits(plan: Plan) -> list[str]:
+    """What the orders of the plan are held to and other ways to pay are not, in words."""
+    stated = {
+        "capital": plan.budget.capex_usd_per_year is not None,
+        "payments of a month": plan.budget.opex_usd_per_month is not None,
+        "power": any(region.power_limit_kw is not None for region in plan.regions),
+        "space": any(region.space_limit_servers is not None for region in plan.regions),
+        "the share of a vendor": plan.vendor_share_most < 1,
+    }
+    return [name for name, limited in stated.items() if limited]
 
 
 def broken_by_spot(ws: Workspace, plan: BuyPlan, returns: Returns) -> list[str]:
@@ -87,11 +104,19 @@ def broken_by_spot(ws: Workspace, plan: BuyPlan, returns: Returns) -> list[str]:
     return list(cases.index[live & (cases["slo_max_failure_rate"] < ws.plan.value("spot_interruption_share"))])
 
 
-def rival_sentence(returns: Returns, *, hosted: bool = True, broken: Sequence[str] = (), rented: bool = True) -> str:
+def rival_sentence(
+    returns: Returns,
+    *,
+    hosted: bool = True,
+    broken: Sequence[str] = (),
+    rented: bool = True,
+    limits: Sequence[str] = (),
+) -> str:
     """Which other way to pay earns more on average over the draws, if one does; without `hosted` among accelerators.
 
     broken : use cases whose limit of failures spot would break (`broken_by_spot`).
     rented : whether hours can be rented (`hours_are_rented`): if not, what commits to nothing still buys the fleet that the expected demand needs.
+    limits : what only the orders of the plan are held to (`stated_limits`).
     """
     mine, others = returns.options.iloc[0], returns.options.iloc[1:]
     others = others if hosted else others[others["option"] != HOSTED]
@@ -106,6 +131,8 @@ def rival_sentence(returns: Returns, *, hosted: bool = True, broken: Sequence[st
         if broken and rival["option"] == ALL_SPOT
         else ""
     )
+    if limits and rival["option"] not in (ALL_SPOT, ON_DEMAND, HOSTED):
+        limit += f" It is not held to the limits of {join_words(limits)} that the plan keeps."
     name = rival["option"] if rented or rival["option"] != ON_DEMAND else NO_HOURS
     return (
         f"{name} earns {usd_compact(rival['npv_mean_usd'] - mine['npv_mean_usd'])} more on average and is "

@@ -157,6 +157,16 @@ def test_a_way_to_pay_that_earns_more_on_average_is_named_with_its_worst_tenth()
         "Hosted API where priced earns USD 2.50 M more on average and is the highest in 60 %; "
         "in the worst tenth it costs USD 4.00 M more."
     )
+    leased = SimpleNamespace(options=options.assign(npv_mean_usd=[10e6, 9e6, 12.5e6]))
+    assert page.rival_sentence(leased, limits=["capital", "space"]).endswith(
+        "It is not held to the limits of capital and space that the plan keeps."
+    )
+    assert page.rival_sentence(SimpleNamespace(options=options), limits=["space"]) == text  # takes none
+    plan = make_plan()
+    assert page.stated_limits(plan) == []
+    region = plan.regions[0].model_copy(update={"space_limit_servers": 4})
+    tight = plan.model_copy(update={"regions": [region], "vendor_share_most": 0.6})
+    assert page.stated_limits(tight) == ["space", "the share of a vendor"]
     idle = SimpleNamespace(options=options.assign(option=["This plan", "Base and peaks on demand", "Base: lease"]))
     assert page.rival_sentence(idle).startswith("Base and peaks on demand earns")
     assert page.rival_sentence(idle, rented=False).startswith(
