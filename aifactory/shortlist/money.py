@@ -71,7 +71,7 @@ def horizon_costs(ws: Workspace, inventory: Inventory, bought: pd.DataFrame) -> 
     late = late_months(ws, table).mask(runs, 0.0)
     table["launch_delay_usd"] = late * moved * ws.plan.value("launch_delay_usd_per_month")
     table["porting_usd"] = (effort * moved).where(begun_months_ago(ws, table).isna(), 0.0)
-    table["until_ported_usd"] = until_ported_usd(ws, expected, table).where(runs, 0.0)
+    table["until_ported_usd"] = until_ported_usd(ws, table).where(runs, 0.0)
     monthly = monthly_rework_usd(ws, table.set_index("use_case_id")["platform_class"])
     table["rework_usd"] = monthly.to_numpy() * pay_factors(ws).sum()
     table["total_usd"] = table[PARTS].sum(axis=1, skipna=False)
@@ -93,32 +93,34 @@ def late_months(ws: Workspace, table: pd.DataFrame) -> pd.Series:
     return (left - np.maximum(between, 0)).clip(lower=0.0)
 
 
-def until_ported_usd(ws: Workspace, expected: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
+def until_ported_usd(ws: Workspace, table: pd.DataFrame) -> pd.Series:
     """Present value of what the months until its port ends cost on today's platform beyond what they would cost on each cell.
 
-    Of both the price of the horizon for the use case alone, spread over its units, for those of these months (`Plan.months_to_port`): below 0 where
-    today's platform is the cheaper one; 0 where its price is not known, or nothing is ported.
+    Of both what the use case alone pays in these months (`Plan.months_to_port`): there the running of what stands, rented hours on a
+    cell whose orders have not come yet. Below 0 where today's platform is the cheaper one; 0 where its price is not known, or nothing is ported.
 
     Parameters
     ----------
-    expected : forecast of the expected scenario.
-    table : cells with compute_usd and porting_usd.
+    table : cells with so_far_usd (`plan_terms.price_cells`) and porting_usd.
     """
-    if expected.empty:
-        return pd.Series(0.0, index=table.index)
     pairs = table[["use_case_id", "platform_class"]].itertuples(index=False, name=None)
     months = [
         ws.plan.months_to_port(*pair, ws.period) if usd > 0 or begun >= 0 else 0
         for pair, usd, begun in zip(pairs, table["porting_usd"], begun_months_ago(ws, table), strict=True)
     ]
-    weight = discounted_units(expected, ws.plan.value("wacc"))
-    step = expected.groupby([*DEMAND_KEY]).cumcount() + 1
-    by_month = weight.groupby([expected["use_case_id"], step]).sum().unstack(fill_value=0.0)
-    so_far = by_month.cumsum(axis=1).div(by_month.sum(axis=1), axis=0)
-    at = so_far.index.get_indexer(table["use_case_id"]), np.minimum(months, so_far.shape[1]) - 1
-    share = np.where((at[0] >= 0) & (at[1] >= 0), so_far.to_numpy()[at], 0.0)
-    more = on_todays_platform(ws, table, "compute_usd") - table["compute_usd"]
-    return (more * share).fillna(0.0)
+    priced = table.assign(**{str(count): _until(table, count) for count in sorted({*months} - {0})})
+    more = pd.Series(0.0, index=table.index)
+    for count in sorted({*months} - {0}):
+        mine = np.array(months) == count
+        dearer = on_todays_platform(ws, priced, str(count)) - priced[str(count)]
+        more = more.mask(mine, dearer)
+    return more.fillna(0.0)
+
+
+def _until(table: pd.DataFrame, months: int) -> pd.Series:
+    """Present value of what each cell pays in its first months; NaN where it has no price."""
+    paid = [usd[min(months, len(usd)) - 1] if isinstance(usd, np.ndarray) else np.nan for usd in table["so_far_usd"]]
+    return pd.Series(paid, index=table.index, dtype=float).where(table["compute_usd"].notna())
 
 
 def _running(inventory: Inventory) -> set[str]:

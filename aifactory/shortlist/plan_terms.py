@@ -52,7 +52,7 @@ TERM_COLUMNS = [
     "no_offer_in",
     "node_accelerators",
 ]
-BOUGHT_COLUMNS = [*KEYS, "compute_usd", "missed_usd", *TERM_COLUMNS]
+BOUGHT_COLUMNS = [*KEYS, "compute_usd", "missed_usd", *TERM_COLUMNS, "so_far_usd"]
 OPTIONS = ("owned", *COMMITTED_OPTIONS, *FLEXIBLE_OPTIONS)
 #: Share of the hours from which a way to pay is told, and its price counts for the age of the prices.
 LEAST_TOLD = 0.005
@@ -144,7 +144,8 @@ def price_cells(market: Market, cells: pd.DataFrame) -> pd.DataFrame:
     around the accelerators and missed demand included; missed_usd, that part of it; terms, share of the paid hours by way to pay, most first; committed_share of
     the paid hours; source of the price that most hours are paid at, date of the oldest price used, and whether any is past
     its freshness limit; no_offer_in, regions with demand and without an admissible offer, where compute_usd is not a number;
-    node_accelerators, in the nodes of the region with the highest demand: the size in which they are cheapest.
+    node_accelerators, in the nodes of the region with the highest demand: the size in which they are cheapest; so_far_usd, [T]
+    present value of the months up to each, purchases spread over their months of use.
     """
     streams = streams_alone(market, cells)
     if streams.table.empty:
@@ -189,6 +190,7 @@ class Priced:
     usd: np.ndarray  # [P] present value, people and storage around it and missed demand included; NaN where there is work and no admissible offer
     missed_usd: np.ndarray  # [P] the part that is demand without capacity
     hours: np.ndarray  # [len(OPTIONS), P] accelerator-hours paid by way to pay
+    month_usd: np.ndarray  # [T + 1, P] the same month by month, purchases spread over their months of use
 
 
 def price_pools(market: Market, streams: Streams, prices: pd.DataFrame) -> Priced:
@@ -213,14 +215,18 @@ def price_pools(market: Market, streams: Streams, prices: pd.DataFrame) -> Price
     load = committed_first(load, orders.state, slots, terms)
     compute = price_orders(orders, load, slots, terms, pools, placed)
     factors = discount_factors(len(load.use), rate)
-    missed = _present(factors, _missed_usd(market, streams, offers, load, slots, terms, compute))
+    missing = _missed_usd(market, streams, offers, load, slots, terms, compute)
+    missed = _present(factors, missing)
     offered = np.isfinite(offers.on_demand) | (slots.total(terms.available.any(axis=0).astype(float), pools) > 0)
     served = offered | (lacking <= 0)  # what stands in any case needs no offer
     idle = slots.total(load.use[1:].sum(axis=0), pools) <= 0
     beside = around_usd_per_hour(plan, offers.field, price_index(len(factors), plan)[:, None])
-    around = _present(factors, compute.paid_hours * beside)
+    tended = compute.paid_hours * beside
+    around = _present(factors, tended)
     usd = slots.total(_present(factors, compute.slot_cash_usd), pools) + around + missed
-    return Priced(np.where(served | idle, usd, np.nan), missed, _hours_by_option(orders, load, slots, terms, pools))
+    monthly = factors[:, None] * (compute.cost_usd + tended + missing)
+    hours = _hours_by_option(orders, load, slots, terms, pools)
+    return Priced(np.where(served | idle, usd, np.nan), missed, hours, monthly)
 
 
 def _present(factors: np.ndarray, usd: np.ndarray) -> np.ndarray:
@@ -377,6 +383,12 @@ def _by_cell(market: Market, streams: Streams, prices: pd.DataFrame, priced: Pri
     nodes = nodes.sort_values("most", ascending=False, kind="stable").drop_duplicates(KEYS)
     total = total.merge(about, on=KEYS, how="left").merge(lacking, on=KEYS, how="left")
     total = total.merge(nodes[[*KEYS, "node_accelerators"]], on=KEYS, how="left")
+    so_far = (
+        pd.DataFrame(priced.month_usd[1:, streams.pool].cumsum(axis=0).T)
+        .groupby([streams.table[name] for name in KEYS])
+        .sum()
+    )
+    total["so_far_usd"] = list(so_far.reindex(pd.MultiIndex.from_frame(total[KEYS])).to_numpy())
     return total.fillna({"no_offer_in": "", "terms": ""})[BOUGHT_COLUMNS]
 
 

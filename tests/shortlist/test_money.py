@@ -81,10 +81,24 @@ def test_what_runs_stays_on_its_platform_until_the_port_ends(changed, usd, delay
     table = costs(ws, {}, TPU_CELL, prices={TPU: usd}).set_index("accelerator_id")
     early = level_factors(ws)[:months].sum() / level_factors(ws).sum()
     more = table.at[H100, "compute_usd"] - table.at[TPU, "compute_usd"]
-    assert table.at[TPU, "until_ported_usd"] == pytest.approx(more * early)
+    assert table.at[TPU, "until_ported_usd"] == pytest.approx(more * early, abs=1e-6)
     assert np.sign(round(more, 3)) == np.sign(2.0 - usd) and (table["launch_delay_usd"] == 0).all()
     assert table.at[H100, "until_ported_usd"] == 0.0
     assert table.at[TPU, "total_usd"] == pytest.approx(table.loc[TPU, PARTS].sum())
+
+
+def test_until_the_port_ends_kit_that_stands_costs_its_running_alone(changed, mini_ws):
+    """H100 are reserved until May 2027: for two months they save what the TPU would rent for, though they cost twice as much after."""
+    book = mini_ws.table("commitments").reindex([0]).assign(
+        order_id="held", region="us", accelerator_id=H100, purchase_option="reserved_1y", accelerators=160,
+        order_month="2026-05", start_month="2026-05", end_month="2027-05", usd_per_accelerator_hour=9.0,
+    )  # fmt: skip
+    ws = changed(commitments=book)
+    table = costs(ws, {}, TPU_CELL, prices={TPU: 1.0}).set_index("accelerator_id")
+    early = level_factors(ws)[:2].sum() / level_factors(ws).sum()
+    assert table.at[TPU, "terms"] == "on demand 100 %"
+    assert table.at[TPU, "until_ported_usd"] == pytest.approx(-table.at[TPU, "compute_usd"] * early)
+    assert table.at[H100, "compute_usd"] > table.at[TPU, "compute_usd"]
 
 
 def test_what_todays_platform_would_cost_until_then_counts_only_where_it_has_a_price(mini_ws):
