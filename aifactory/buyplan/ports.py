@@ -273,8 +273,8 @@ def _because(row: tuple) -> str:
     if not row.other_id:
         return "no platform that needs no porting is left to choose from"
     if row.saving_usd > 0:
-        return f"staying on {row.other_id} would save only {money(row.saving_usd)} at present value"
-    return f"staying on {row.other_id} would cost {money(-row.saving_usd)} more at present value"
+        return f"on {row.other_id}, which needs no port, it would save only {money(row.saving_usd)} at present value"
+    return f"on {row.other_id}, which needs no port, it would cost {money(-row.saving_usd)} more at present value"
 
 
 def _stays(row: tuple) -> str:

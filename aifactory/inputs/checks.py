@@ -34,6 +34,7 @@ from aifactory.inputs.run_checks import (
     same_provider_region,
 )
 from aifactory.inputs.unit_checks import life_in_order, limits_in_ms, runs_in_ms, runs_in_units
+from aifactory.inputs.unusual import unusual_values
 from aifactory.units import few
 
 #: A label is suspect where the pool draws more than this share of its accelerators' design power.
@@ -420,6 +421,7 @@ CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "wait_of_jobs": ("use_cases", wait_of_jobs),
     "life_in_order": ("use_cases", life_in_order),
     "limits_in_ms": ("use_cases", limits_in_ms),
+    "unusual_values": ("use_cases", unusual_values),
     "runs_in_ms": ("benchmarks", runs_in_ms),
     "runs_in_units": ("benchmarks", runs_in_units),
     "spot_below_on_demand": ("prices", spot_below_on_demand),

@@ -54,7 +54,7 @@ def hosted_today_section(ws: Workspace, plan: BuyPlan) -> Group:
         "retires": Col("Announced end", "date"),
     }
     note = (
-        "Present value before tax over the horizon: the bill of a unit times the expected units, against what the plan costs with the use "
+        "Present value before tax over the horizon: the bill of a unit times the expected units as they grow in size, with the shares of compute and the contingency that the plan adds to every bill, against what the plan costs with the use "
         "case less what it costs without it, the work to move, and the bill until that is done. Cheapest list price: of the model that is charged or that the use case "
         "names, whoever sells it. Times demand: the expected demand of that use case alone in every month, tried in steps of a fifth on fleets planned anew; a dash "
         f"where more than {TIMES[-1]:.0f} would be needed."

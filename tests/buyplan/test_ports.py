@@ -88,7 +88,10 @@ def test_a_use_case_is_ported_where_the_port_saves_more_than_it_costs(decided, p
 def test_what_is_ported_and_what_not_is_said_with_its_date(decided):
     ported, stays = decided(1e5)[0], decided(2e5)[0]
     said = ported.sentences(PLAN, CLASSES, PERIOD, 1.0)[0][0]
-    assert "chat is ported to half for USD 100,000, paid at approval: staying on acc would cost USD 40,160 more" in said
+    assert (
+        "chat is ported to half for USD 100,000, paid at approval: on acc, which needs no port, it would cost USD 40,160 more"
+        in said
+    )
     assert "The work ends in 2027-01" in said  # three whole months for two and a half
     assert said.endswith("until then it runs where it does now, which this plan counts at the price of half.")
     billed = ported.sentences(PLAN, CLASSES, PERIOD, 1.0, billed_usd={"chat": 74_880.0})[0][0]

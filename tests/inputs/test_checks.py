@@ -384,7 +384,61 @@ BROKEN = {
         "decisions, row 3, column 'subject': value 'bill': the same entry is logged twice; keep one",
     ),
 }
+RATE = "exchange_rates: [{{currency: GBP, from_month: 2026-09, usd: {0}, source: s, as_of: 2026-09-30}}]"
 SUSPECT = {
+    "power at the price of a kilowatt-hour in cents": (
+        "unusual_values",
+        swap("plan.yaml", "usd_per_kwh: 0.1", "usd_per_kwh: 26"),
+        "plan.yaml, column 'regions us: usd_per_kwh': value '26': is above USD 1 a kWh: cents, or a price per MWh?",
+    ),
+    "pay of a year for a month": (
+        "unusual_values",
+        swap(
+            "plan.yaml",
+            "{value: 16000, low: 13000, high: 20000, unit: USD/month",
+            "{value: 192000, low: 13000, high: 200000, unit: USD/month",
+        ),
+        "column 'assumptions: engineer_usd_per_month': value '192000': is above USD 60,000 a month: the pay of a year?",
+    ),
+    "a rate that is upside down": (
+        "unusual_values",
+        swap("plan.yaml", "exchange_rates: []", RATE.format("0.75")),
+        "column 'exchange_rates GBP from 2026-09: usd': value '0.75': a GBP was worth USD 1 to 2.1 from 2000 to 2025: is it what a "
+        "dollar costs? That would be USD 1.333",
+    ),
+    "a rate in pence": (
+        "unusual_values",
+        swap("plan.yaml", "exchange_rates: []", RATE.format("131.4")),
+        "is it the rate of a hundred? That would be USD 1.314",
+    ),
+    "regions next door in seconds": (
+        "unusual_values",
+        swap(
+            "plan.yaml",
+            "regions:\n",
+            "region_latency: [{between: [us, eu], round_trip_ms: 0.08, source: s, as_of: 2026-09-30}]\nregions:\n",
+        ),
+        "column 'region_latency us and eu: round_trip_ms': value '0.08': is below 0.5 ms between two regions",
+    ),
+    "a port that begins after the data": (
+        "unusual_values",
+        swap(
+            "plan.yaml",
+            "ports_under_way: []",
+            "ports_under_way: [{use_case_id: chat, platform_class: tpu, begun: 2027-01}]",
+        ),
+        "column 'ports_under_way chat: begun': value '2027-01': is after 2026-10, the last month of demand",
+    ),
+    "a lead time in days": (
+        "unusual_values",
+        add(
+            "prices.csv",
+            PURCHASE.replace("usd_per_accelerator,source", "usd_per_accelerator,lead_time_weeks,source").replace(
+                "1,2,2700,", "1,,2700,210,"
+            ),
+        ),
+        "prices, row 2, column 'lead_time_weeks': value '210.0': is more than 104 weeks: days in a column of weeks?",
+    ),
     "a purchase without its outlay": (
         "order_book",
         add("commitments.csv", BOOK_HEAD + "o1,,eu,nvidia-h100-sxm,purchase,8,2026-09,2026-10,,,,test,2026-10-31\n"),

@@ -1,0 +1,75 @@
+"""Values of plan.yaml and prices that are allowed and that hardly anybody means: a slip of units is more likely."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from aifactory.inputs.findings import Finding, Tables, rows_found
+from aifactory.inputs.plan import Plan
+
+#: Dearer than industry pays for a kilowatt-hour anywhere.
+MOST_USD_PER_KWH = 1.0
+#: More than a month of one person costs an employer.
+MOST_PAY_USD_PER_MONTH = 60_000.0
+PAY = ("engineer_usd_per_month", "operator_usd_per_month")
+#: Light in glass needs as much for 50 km and back.
+LEAST_ROUND_TRIP_MS = 0.5
+#: Two years; the longest waits for accelerators on record were about one (2023).
+MOST_LEAD_WEEKS = 104.0
+#: US dollars for one unit, lowest and highest of 2000 to 2025 to two digits (daily market rates, recalled).
+RANGES = {
+    "EUR": (0.82, 1.60), "GBP": (1.0, 2.1), "CHF": (0.54, 1.4), "CAD": (0.61, 1.1), "AUD": (0.47, 1.1), "JPY": (0.0061, 0.013),
+}  # fmt: skip
+#: A rate is doubted beyond these many times its range.
+BEYOND = 1.1
+CHECK, WHERE = "unusual_values", "plan.yaml"
+
+
+def unusual_values(tables: Tables, plan: Plan) -> Iterator[Finding]:
+    """Prices of power, pay, distances, lead times and rates lie where they usually do; ports have begun in months with data."""
+    for column, value, rule in (*_plan_values(plan), *_rates(plan), *_ports(tables, plan)):
+        yield Finding(WHERE, CHECK, "warned", rule, None, column, value)
+    prices = tables["prices"]
+    rule = f"is more than {MOST_LEAD_WEEKS:.0f} weeks: days in a column of weeks?"
+    far = prices["lead_time_weeks"] > MOST_LEAD_WEEKS
+    yield from rows_found(prices, far, "prices", CHECK, "warned", "lead_time_weeks", rule)
+
+
+def _plan_values(plan: Plan) -> Iterator[tuple[str, str, str]]:
+    for region in plan.regions:
+        if region.usd_per_kwh > MOST_USD_PER_KWH:
+            yield (
+                f"regions {region.region}: usd_per_kwh",
+                f"{region.usd_per_kwh:g}",
+                "is above USD 1 a kWh: cents, or a price per MWh?",
+            )
+    for name in PAY:
+        if plan.value(name) > MOST_PAY_USD_PER_MONTH:
+            yield f"assumptions: {name}", f"{plan.value(name):g}", "is above USD 60,000 a month: the pay of a year?"
+    for item in plan.region_latency:
+        if 0 < item.round_trip_ms < LEAST_ROUND_TRIP_MS:
+            rule = f"is below {LEAST_ROUND_TRIP_MS:g} ms between two regions: seconds in a figure of ms?"
+            yield f"region_latency {' and '.join(item.between)}: round_trip_ms", f"{item.round_trip_ms:g}", rule
+
+
+def _rates(plan: Plan) -> Iterator[tuple[str, str, str]]:
+    """Rates beyond all that their currency was worth, with the slip that would explain them."""
+    for rate in plan.exchange_rates:
+        usd, (low, high) = float(rate.usd), RANGES.get(rate.currency, (0.0, float("inf")))
+        low, high = low / BEYOND, high * BEYOND
+        if low <= usd <= high:
+            continue
+        slips = {"what a dollar costs": 1 / usd, "the rate of a hundred": usd / 100}
+        asked = next((f": is it {slip}? That would be USD {right:.4g}" for slip, right in slips.items() if low <= right <= high), "")  # fmt: skip
+        rule = f"a {rate.currency} was worth USD {RANGES[rate.currency][0]:g} to {RANGES[rate.currency][1]:g} from 2000 to 2025{asked}"
+        yield f"exchange_rates {rate.currency} from {rate.from_month}: usd", f"{rate.usd}", rule
+
+
+def _ports(tables: Tables, plan: Plan) -> Iterator[tuple[str, str, str]]:
+    """Work that begins after the last month of demand: until then a plan charges it."""
+    windows = tables["demand_windows"]["window_start_utc"]
+    last = f"{windows.max():%Y-%m}" if len(windows) else ""
+    for item in plan.ports_under_way:
+        if last and item.begun > last:
+            rule = f"is after {last}, the last month of demand: no plan up to then knows of it"
+            yield f"ports_under_way {item.use_case_id}: begun", item.begun, rule
