@@ -132,6 +132,7 @@ def _named(steps: pd.DataFrame, bands: pd.DataFrame, options: pd.DataFrame) -> p
     pool = _first_of(rented)["purchase_option"].reindex(place).to_numpy()
     usual = np.where(place.isin(_places_rented(options)), "on_demand", "")
     hours = np.where(pd.notna(hours), hours, np.where(pd.notna(pool), pool, usual))
+    can_act = (hours != "") | (steps["kind"] == COMMITMENT).to_numpy()
     paid = steps["purchase_option"].to_numpy()
     owner = bands["owner_role"].iloc[0] if len(bands) else ""
     named = steps.assign(
@@ -139,7 +140,7 @@ def _named(steps: pd.DataFrame, bands: pd.DataFrame, options: pd.DataFrame) -> p
         milestone=about["milestone"].fillna("").to_numpy(),
         owner_role=about["owner_role"].fillna(owner).to_numpy(),
     )
-    return named[named["purchase_option"] != ""]
+    return named[can_act]
 
 
 def not_there_yet(month: pd.DataFrame, options: pd.DataFrame) -> float:

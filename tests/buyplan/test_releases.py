@@ -62,6 +62,10 @@ def test_capacity_ahead_of_its_order_is_rented_and_none_where_no_hours_are():
     assert release_steps(PLAIN, bought, ORDERS.iloc[:0], hardware, "2026-07").empty
     steps = release_steps(PLAIN, bought, ORDERS, hardware, "2026-07")
     assert steps[["kind", "start_month", "accelerators"]].to_numpy().tolist() == [["commitment", "2026-11", 8]]
+    begins = ORDERS.iloc[1:2].assign(
+        start_month="2026-09", order_month="2026-09", order_index=2
+    )  # its own step says all
+    assert release_steps(PLAIN, bought, begins, hardware, "2026-07")["kind"].tolist() == ["commitment"]
 
 
 def test_what_stands_from_orders_before_the_plan_is_no_step_when_work_comes_to_it():
