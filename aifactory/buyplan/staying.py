@@ -371,13 +371,24 @@ def _decided(row: tuple) -> str:
         )
         return (
             f"the plan moves it to own accelerators, from {row.own_since} on at the earliest: {both}{work}{end}. Neither cost nor value of the "
-            "months until then is in the plan."
+            f"months until then is in the plan.{_elsewhere(row)}"
         )
     if row.hosted_usd <= row.own_usd:
         return f"it stays there: {both}{end}; {_from(row.own_from)}. The plan holds neither its cost nor its value."
     return (
         f"it stays there until own accelerators are measured: {both} at the rate that is predicted, but {money(row.own_high_usd)} "
         f"at the low end of it{end}. The plan holds neither its cost nor its value."
+    )
+
+
+def _elsewhere(row: tuple) -> str:
+    """What its model costs where it is sold for least, where that is below own accelerators."""
+    usd = row.hosted_usd * row.listed_usd_per_unit / row.usd_per_unit
+    if not usd < row.own_usd:
+        return ""
+    return (
+        f" At the cheapest listed price of its model, USD {three_digits(row.listed_usd_per_unit)} a unit, it would cost about {money(usd)} hosted: "
+        "test that offer, or ask the seller of today for its price, before buying for it."
     )
 
 

@@ -16,7 +16,7 @@ from aifactory.buyplan import build_buy_plan
 from aifactory.buyplan.futures import stream_paths
 from aifactory.buyplan.plan import _resolve
 from aifactory.buyplan.prepare import with_hosted
-from aifactory.buyplan.staying import TIMES, Staying, approved_with, decide_staying, moves_begun
+from aifactory.buyplan.staying import TIMES, Staying, _elsewhere, approved_with, decide_staying, moves_begun
 from aifactory.buyplan.stress.replan import GAP as QUICK_GAP
 from aifactory.fleet.streams import NO_PLATFORM, not_sized_sentences
 from aifactory.inputs.hosted import HOSTED, HOSTED_ONLY, RUNS_HOSTED, STAYS_HOSTED
@@ -196,6 +196,15 @@ def test_the_sentences_name_the_bill_and_both_sides(tiny):
     )
     assert "announced end on 2027-04-30" in moves.sentences()[0]
     assert moves.migration_usd == {"chat": 9_000.0} and stays.migration_usd == {}
+
+
+def test_a_cheaper_seller_of_the_same_model_is_named_before_own_accelerators_are_bought(tiny):
+    """Hosted 100 at the bill and 40 at a listed price of two fifths, own 60: buying is not the cheapest way out."""
+    row = SimpleNamespace(hosted_usd=100e3, own_usd=60e3, usd_per_unit=0.01, listed_usd_per_unit=0.004)
+    assert "USD 0.004 a unit, it would cost about USD 40,000 hosted: test that offer" in _elsewhere(row)
+    for listed in (0.0061, np.nan):
+        row.listed_usd_per_unit = listed
+        assert _elsewhere(row) == ""
 
 
 def test_work_to_move_that_is_under_way_is_neither_charged_nor_waited_for_again(tiny):
