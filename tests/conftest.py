@@ -2,13 +2,18 @@
 
 import dataclasses
 import shutil
+from functools import cached_property
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from aifactory.benchmark import Benchmark, build_benchmark
+from aifactory.buyplan import BuyPlan, build_buy_plan
 from aifactory.inputs.resources import data_dir
 from aifactory.inputs.workspace import Workspace, load_workspace
+from aifactory.inventory import Inventory, build_inventory
+from aifactory.shortlist import Shortlist, build_shortlist
 
 REPO = Path(__file__).resolve().parents[1]
 SHARED = REPO.parent / "shared"
@@ -25,6 +30,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
+class Stages:
+    """Stages of a workspace, each built when a test first asks for it. What they hold is for all tests: none may change it."""
+
+    def __init__(self, ws: Workspace) -> None:
+        self.ws = ws
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        return build_inventory(self.ws)
+
+    @cached_property
+    def benchmark(self) -> Benchmark:
+        return build_benchmark(self.ws)
+
+    @cached_property
+    def shortlist(self) -> Shortlist:
+        return build_shortlist(self.ws, self.inventory, self.benchmark)
+
+    @cached_property
+    def plan(self) -> BuyPlan:
+        return build_buy_plan(self.ws, self.inventory, self.benchmark, self.shortlist)
+
+
 @pytest.fixture(scope="session")
 def sample_dir() -> Path:
     return data_dir() / "sample"
@@ -33,6 +61,11 @@ def sample_dir() -> Path:
 @pytest.fixture(scope="session")
 def sample_ws(sample_dir) -> Workspace:
     return load_workspace(sample_dir)
+
+
+@pytest.fixture(scope="session")
+def sample_stages(sample_ws) -> Stages:
+    return Stages(sample_ws)
 
 
 @pytest.fixture(scope="session")
@@ -187,6 +220,11 @@ def mini(_mini_master, tmp_path) -> Path:
 @pytest.fixture(scope="session")
 def mini_ws(_mini_master) -> Workspace:
     return load_workspace(_mini_master)
+
+
+@pytest.fixture(scope="session")
+def mini_stages(mini_ws) -> Stages:
+    return Stages(mini_ws)
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,10 @@ import dataclasses
 
 import pytest
 
-from aifactory.benchmark import build_benchmark
-
 
 @pytest.fixture(scope="session")
-def mini_benchmark(mini_ws):
-    return build_benchmark(mini_ws)
+def mini_benchmark(mini_stages):
+    return mini_stages.benchmark
 
 
 @pytest.fixture

@@ -223,8 +223,8 @@ def test_nothing_to_compare_is_an_empty_table(with_tables, mini_ws, runs):
         assert bench.agreement.empty and set(bench.validity["verdict"]) <= {"VALID"}
 
 
-def test_the_sample_is_borne_out_and_says_what_cannot_be_compared(sample_ws):
-    table = build_benchmark(sample_ws).agreement
+def test_the_sample_is_borne_out_and_says_what_cannot_be_compared(sample_stages):
+    table = sample_stages.benchmark.agreement
     capacity = table[table["figure"] == CAPACITY].set_index("use_case_id")["verdict"].to_dict()
     assert CONTRADICTS not in set(table["verdict"])
     assert capacity["support-chat"] == capacity["semantic-search"] == AGREES

@@ -131,8 +131,8 @@ def test_missing_tables_leave_gaps_not_errors(mini, absent):
         assert "measured" not in set(found.capacity.query("use_case_id != 'models'")["tier"])
 
 
-def test_the_sample_obeys_the_identities_of_the_table(sample_ws):
-    table = build_benchmark(sample_ws).capacity
+def test_the_sample_obeys_the_identities_of_the_table(sample_ws, sample_stages):
+    table = sample_stages.benchmark.capacity
     known = table[table["units_per_s_per_accelerator"] > 0]
     hourly = known["usd_per_1k_units"] / 1000 * known["units_per_s_per_accelerator"] * 3600
     np.testing.assert_allclose(hourly, known["usd_per_accelerator_hour"], rtol=1e-12)

@@ -8,13 +8,10 @@ from bp_company import PERIOD, WAITS, make_inputs, make_plan
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aifactory.benchmark import build_benchmark
 from aifactory.buyplan.reserve_curve import size_stream_reserves
 from aifactory.fleet.allowed_wait import spread_over, spread_round
 from aifactory.fleet.guests import guest_of, with_guests
 from aifactory.fleet.streams import build_streams
-from aifactory.inventory import build_inventory
-from aifactory.shortlist import build_shortlist
 
 HOUR_MS = 3_600_000.0
 BATCH = {"request_pattern": ["batch", "batch"], "slo_p95_ttft_ms": np.nan}
@@ -64,9 +61,8 @@ def test_nothing_waits_longer_and_no_work_is_lost(load, hours):
     assert spread_round(np.array(load), hours).sum() == pytest.approx(np.sum(load))
 
 
-def test_the_reserve_is_that_of_the_hours_spread(mini_ws):
-    inventory, benchmark = build_inventory(mini_ws), build_benchmark(mini_ws)
-    choice = build_shortlist(mini_ws, inventory, benchmark).choice
+def test_the_reserve_is_that_of_the_hours_spread(mini_ws, mini_stages):
+    inventory, choice = mini_stages.inventory, mini_stages.shortlist.choice
     cases, found = mini_ws.table("use_cases"), []
     for limit in (60_000.0, 25 * HOUR_MS):
         chat = cases["use_case_id"] == "chat"

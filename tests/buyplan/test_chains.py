@@ -42,6 +42,12 @@ def plan_of(ws):
     return build_buy_plan(ws, inventory, benchmark, build_shortlist(ws, inventory, benchmark)), benchmark
 
 
+@pytest.fixture(scope="module")
+def launched(mini_ws):
+    """Plan and benchmark with a launch whose model is known."""
+    return plan_of(with_launch(mini_ws, "Llama-3.1-8B"))
+
+
 def test_lengths_of_a_chain_by_hand(mini_ws):
     ws = with_launch(mini_ws, "Llama-3.1-8B")
     row = stated_lengths(ws.table("demand_chain"), ws.table("use_cases")).loc["assistant"]
@@ -57,8 +63,8 @@ def test_lengths_of_a_chain_by_hand(mini_ws):
     assert stated_lengths(mini_ws.table("demand_chain").iloc[:0], mini_ws.table("use_cases")).empty
 
 
-def test_a_chain_with_a_known_model_is_sized_by_the_tiers(mini_ws):
-    plan, benchmark = plan_of(with_launch(mini_ws, "Llama-3.1-8B"))
+def test_a_chain_with_a_known_model_is_sized_by_the_tiers(mini_ws, launched):
+    plan, benchmark = launched
     known = benchmark.capacity.query("use_case_id == 'assistant' and units_per_s_per_accelerator > 0")
     assert len(known)
     assert not known["tier"].isin(["measured", "none"]).any()
@@ -125,12 +131,12 @@ def test_a_chain_that_nothing_can_size_is_named_with_its_demand(mini_ws):
     assert "sessions a month are expected by" in named[0]
 
 
-def test_a_launch_that_waits_for_its_port_begins_with_its_first_users(mini_ws):
+def test_a_launch_that_waits_for_its_port_begins_with_its_first_users(mini_ws, launched):
     """The port ends in April, the launch was to be in January: users come from May on as they would have come from January on."""
     ws = with_launch(mini_ws, "Llama-3.1-8B")
     under_way = PortUnderWay(use_case_id="assistant", platform_class="gpu", begun="2026-10")
     waiting = ws.plan.model_copy(update={"launch_delay_months": {"gpu": 6.0}, "ports_under_way": [under_way]})
-    at_once, late = (units_of(plan_of(replace(ws, plan=plan))[0]) for plan in (ws.plan, waiting))
+    at_once, late = units_of(launched[0]), units_of(plan_of(replace(ws, plan=waiting))[0])
     assert (late["assistant"].loc[:"2027-04"] == 0).all() and at_once["assistant"]["2027-01"] > 0
     ramp = at_once["assistant"].loc["2027-01":"2027-06"].to_numpy()
     assert late["assistant"].loc["2027-05":"2027-10"].to_numpy() == pytest.approx(ramp, rel=0.1)

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from bp_company import PERIOD, WAITS, make_inputs, make_plan
 
-from aifactory.benchmark import build_benchmark
 from aifactory.buyplan import build_buy_plan
 from aifactory.buyplan.plan import with_dates
 from aifactory.buyplan.reserve_curve import (
@@ -24,24 +23,21 @@ from aifactory.buyplan.reserve_curve import (
 )
 from aifactory.fleet.streams import build_streams
 from aifactory.inputs.plan import Launch
-from aifactory.inventory import build_inventory
 from aifactory.inventory.forecast_scores import score_forecasts
 from aifactory.report.buy_plan_page import capacity_section
 from aifactory.report.buy_plan_reserve import reserve_section
 from aifactory.report.inventory_forecast import forecast_section
-from aifactory.shortlist import build_shortlist
 from aifactory.shortlist.money import level_factors
 
 
 @pytest.fixture(scope="module")
-def stages(mini_ws):
-    inventory, benchmark = build_inventory(mini_ws), build_benchmark(mini_ws)
-    return inventory, benchmark, build_shortlist(mini_ws, inventory, benchmark)
+def stages(mini_stages):
+    return mini_stages.inventory, mini_stages.benchmark, mini_stages.shortlist
 
 
 @pytest.fixture(scope="module")
-def plan(mini_ws, stages):
-    return build_buy_plan(mini_ws, *stages)
+def plan(mini_stages):
+    return mini_stages.plan
 
 
 def test_a_row_per_served_stream_and_a_curve_each(plan):

@@ -277,6 +277,12 @@ def plan_of(ws):
     return build_buy_plan(ws, inventory, benchmark, build_shortlist(ws, inventory, benchmark))
 
 
+@pytest.fixture(scope="module")
+def dear(mini_ws):
+    """The plan where chat pays much for a hosted model."""
+    return plan_of(hosted_ws(mini_ws, "900000"))
+
+
 def test_cheap_hosting_stays_out_of_the_plan(mini_ws):
     plan = plan_of(hosted_ws(mini_ws, "5"))
     row = plan.hosted_today.iloc[0]
@@ -311,12 +317,11 @@ def test_what_only_its_bill_knows_is_not_uncovered(mini_ws, model, reason):
     assert not any("may serve" in text and "chat" in text for text in plan.warnings)
 
 
-def test_dear_hosting_moves_and_pays_for_the_move(mini_ws):
-    ws = hosted_ws(mini_ws, "900000")
-    plan, plain = plan_of(ws), plan_of(mini_ws)
+def test_dear_hosting_moves_and_pays_for_the_move(mini_ws, mini_stages, dear):
+    plan, plain = dear, mini_stages.plan
     row = plan.hosted_today.iloc[0]
     assert not row["stays"] and "chat" in set(plan.need["use_case_id"])
-    once = ws.plan.value("api_migration_person_months") * ws.plan.value("engineer_usd_per_month")
+    once = mini_ws.plan.value("api_migration_person_months") * mini_ws.plan.value("engineer_usd_per_month")
     assert row["migration_usd"] == once > 0
     paid = [found.costs.query("line == 'Porting' and scenario == 'expected'")["usd"].sum() for found in (plan, plain)]
     assert paid[0] - paid[1] == pytest.approx(once)
@@ -398,9 +403,9 @@ def test_the_months_until_it_has_moved_stay_hosted(tiny):
     assert stored.groupby("month")["units"].sum().tolist() == pytest.approx([UNITS] * 12)
 
 
-def test_what_moves_costs_nothing_before_it_has(mini_ws):
+def test_what_moves_costs_nothing_before_it_has(dear):
     """The plan holds neither its units nor its value until then; the horizon ends where the work would not."""
-    plan = plan_of(hosted_ws(mini_ws, "900000"))
+    plan = dear
     row = plan.hosted_today.iloc[0]
     chat = plan.approved_plan[plan.approved_plan["use_case_id"] == "chat"]
     own = chat[chat["accelerator_id"] != "(hosted)"].groupby("month")["units"].sum()

@@ -14,7 +14,6 @@ from aifactory.demand.growth import damped_factors, scenario_growth
 from aifactory.demand.scenario_inputs import DemandBasis
 from aifactory.demand.scenarios import WEEKS_PER_MONTH
 from aifactory.inputs.plan import Launch, Scenario
-from aifactory.inventory import build_inventory
 from aifactory.units import HOURS_PER_MONTH
 
 FEW = settings(max_examples=50)
@@ -28,8 +27,8 @@ def scenario(multiplier=1.0, growth=None, adoption=1.0, name="expected"):
 
 
 @pytest.fixture(scope="module")
-def inventory(mini_ws):
-    return build_inventory(mini_ws)
+def inventory(mini_stages):
+    return mini_stages.inventory
 
 
 @pytest.fixture(scope="module")

@@ -129,7 +129,7 @@ def test_approved_names_are_known_again(mini_ws):
     assert under_old_names(table, mini_ws.plan) is table
 
 
-def test_a_workspace_is_planned_and_reviewed_region_by_region(mini_ws, tmp_path):
+def test_a_workspace_is_planned_and_reviewed_region_by_region(mini_ws, mini_stages, tmp_path):
     folder = shutil.copytree(mini_ws.path, tmp_path / "mini-company")
     plan = folder / "plan.yaml"
     plan.write_text(
@@ -143,7 +143,7 @@ def test_a_workspace_is_planned_and_reviewed_region_by_region(mini_ws, tmp_path)
         road.shortlist.choice["use_case_id"]
     )
     whole, parts = (
-        inv.use_cases.set_index("use_case_id")["units_month"] for inv in (af.build_inventory(mini_ws), road.inventory)
+        inv.use_cases.set_index("use_case_id")["units_month"] for inv in (mini_stages.inventory, road.inventory)
     )
     assert parts[sorted(names)].sum() == pytest.approx(whole["chat"], rel=1e-12)
     for name in names:  # each may have another platform: its cells are priced on its own

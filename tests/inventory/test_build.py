@@ -20,13 +20,13 @@ OBJECTS = ("demand_basis", "scenarios")
 
 
 @pytest.fixture(scope="module")
-def inventory(mini_ws):
-    return build_inventory(mini_ws)
+def inventory(mini_stages):
+    return mini_stages.inventory
 
 
 @pytest.fixture(scope="module")
-def sample(sample_ws):
-    return build_inventory(sample_ws)
+def sample(sample_stages):
+    return sample_stages.inventory
 
 
 def emptied(mini, table, how):

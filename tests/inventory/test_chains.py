@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from aifactory.demand.unit_size import Creep
-from aifactory.inventory import build_inventory
 from aifactory.inventory.basis import size_growth, weekly_units
 from aifactory.inventory.chains import CHAIN, CHAIN_COLUMNS, GROWN, MEASURED, STATED, chain_table, stated_lengths
 from aifactory.inventory.forecast_scores import score_forecasts
@@ -15,8 +14,8 @@ from aifactory.report.inventory_outlook import adoption_section, class_rows, out
 
 
 @pytest.fixture(scope="module")
-def inventory(mini_ws):
-    return build_inventory(mini_ws)
+def inventory(mini_stages):
+    return mini_stages.inventory
 
 
 def chain(name, **values):
@@ -143,9 +142,9 @@ def test_the_outlook_shows_bands_beside_the_backtest(mini_ws, inventory):
     assert "No demand could be forecast" in outlook(mini_ws, empty, scores).parts[0].text
 
 
-def test_the_adoption_page_says_what_it_rests_on(mini_ws, inventory, sample_ws):
+def test_the_adoption_page_says_what_it_rests_on(mini_ws, inventory, sample_ws, sample_stages):
     assert "No use case follows an adoption curve" in adoption_section(mini_ws, inventory).parts[0].text
-    sample = build_inventory(sample_ws)
+    sample = sample_stages.inventory
     group = adoption_section(sample_ws, sample)
     text, end = group.parts[0].text, sample.scenarios.use_cases["month"].max()
     row = sample.scenarios.use_cases.set_index(["use_case_id", "month"]).loc[("voice-agent", end)]

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from aifactory.cli import app
 from aifactory.demand.shapes import units_by_hour
 from aifactory.errors import InputError
-from aifactory.inventory import build_inventory, coming
+from aifactory.inventory import coming
 from aifactory.inventory.coming import coming_requests, write_coming
 from aifactory.inventory.demand import _bursts
 
@@ -19,8 +19,8 @@ MONTH = "2027-02"
 
 
 @pytest.fixture(scope="module")
-def inventory(mini_ws):
-    return build_inventory(mini_ws)
+def inventory(mini_stages):
+    return mini_stages.inventory
 
 
 def cell(inventory, **change):

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aifactory.inventory import build_inventory
 from aifactory.inventory.efficiency import prefix_reuse, retry_amplification, saved_share
 
 FEW = settings(max_examples=60)
@@ -119,8 +118,8 @@ def test_requests_are_answers_retried_failures_and_given_up(mini_ws, requests, f
         assert requests - errors + (errors - retries) == pytest.approx(row["distinct_requests"])
 
 
-def test_the_tiny_company_has_its_retries(mini_ws):
-    row = build_inventory(mini_ws).retries.set_index("use_case_id").loc["chat"]
+def test_the_tiny_company_has_its_retries(mini_stages):
+    row = mini_stages.inventory.retries.set_index("use_case_id").loc["chat"]
     assert row["load_multiplier"] == pytest.approx(115_940 / (115_940 - 2108))
     assert row["failed_usd"] == pytest.approx(29760.10 * 2108 / 115_940)
 

@@ -11,8 +11,8 @@ from aifactory.inventory.findings import Finding
 
 
 @pytest.fixture(scope="module")
-def inventory(mini_ws):
-    return build_inventory(mini_ws)
+def inventory(mini_stages):
+    return mini_stages.inventory
 
 
 def lines(**costs):

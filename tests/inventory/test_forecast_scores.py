@@ -6,13 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aifactory.inventory import build_inventory
 from aifactory.inventory.forecast_scores import DAYS, HORIZON_DAYS, SCORES, UNEVEN, daily_demand, score_forecasts
 
 
 @pytest.fixture(scope="module")
-def inventory(mini_ws):
-    return build_inventory(mini_ws)
+def inventory(mini_stages):
+    return mini_stages.inventory
 
 
 @pytest.fixture(scope="module")

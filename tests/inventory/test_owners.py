@@ -11,8 +11,8 @@ from aifactory.inventory.owners import NEEDED, coverage, filled_fields, no_owner
 
 
 @pytest.fixture(scope="module")
-def inventory(mini_ws):
-    return build_inventory(mini_ws)
+def inventory(mini_stages):
+    return mini_stages.inventory
 
 
 def test_missing_fields_name_the_roles_to_ask(inventory):
@@ -86,8 +86,8 @@ def test_each_role_gets_its_list_the_longest_first(inventory):
     assert brand.loc["cost", ["missing", "of", "use_cases", "needed_for"]].tolist() == [1, 1, "images", "unit cost"]
 
 
-def test_roles_and_fields_count_the_same_gaps(inventory, sample_ws):
-    for cases in (inventory.use_cases, build_inventory(sample_ws).use_cases):
+def test_roles_and_fields_count_the_same_gaps(inventory, sample_stages):
+    for cases in (inventory.use_cases, sample_stages.inventory.use_cases):
         by_role = owners_to_ask(cases, filled_fields(cases)).groupby("field")["missing"].sum()
         fields = coverage(cases, filled_fields(cases)).set_index("field")
         gaps = (fields["total"] - fields["filled"]).loc[lambda counts: counts > 0]

@@ -12,8 +12,8 @@ from aifactory.inventory import build_inventory
 
 
 @pytest.fixture(scope="module")
-def table(mini_ws):
-    return build_inventory(mini_ws).three_questions.set_index("use_case_id")
+def table(mini_stages):
+    return mini_stages.inventory.three_questions.set_index("use_case_id")
 
 
 def test_what_is_it_doing(table):

@@ -11,7 +11,7 @@ from aifactory.errors import IdentityError
 from aifactory.inputs.money import exact_total
 from aifactory.inputs.plan import Region
 from aifactory.inputs.workspace import load_workspace
-from aifactory.inventory import build_inventory, spend
+from aifactory.inventory import spend
 from aifactory.review.unit_cost import unit_cost_by_month
 
 FEW = settings(max_examples=40)
@@ -268,9 +268,9 @@ def test_a_charge_pays_for_the_units_of_its_regions(rows, units):
     assert charged(*rows) == units
 
 
-def test_the_cost_of_a_unit_leaves_out_regions_without_a_charge(sample_ws):
+def test_the_cost_of_a_unit_leaves_out_regions_without_a_charge(sample_ws, sample_stages):
     """Summaries are charged in the US alone; those of the other region ran on kit that no charge names."""
-    inventory = build_inventory(sample_ws)
+    inventory = sample_stages.inventory
     row = inventory.use_cases.set_index("use_case_id").loc["doc-summary"]
     month = inventory.demand_monthly.query("month == @sample_ws.period and use_case_id == 'doc-summary'")
     there = month.loc[month["region"] == "us-east", "units"].sum()

@@ -18,8 +18,8 @@ FEW = settings(max_examples=80)
 
 
 @pytest.fixture(scope="module")
-def inventory(mini_ws):
-    return build_inventory(mini_ws)
+def inventory(mini_stages):
+    return mini_stages.inventory
 
 
 def test_waste_by_hand_each_dollar_once(inventory):
@@ -149,8 +149,8 @@ def test_what_is_given_up_ends_as_it_is_paid():
     assert told["lease"] == told["reserved_1y"] == "Give 8 back at the next renewal, or move work onto them."
 
 
-def test_oversize_and_idle_add_up_to_the_idle_money(sample_ws):
-    table = build_inventory(sample_ws)
+def test_oversize_and_idle_add_up_to_the_idle_money(sample_stages):
+    table = sample_stages.inventory
     parts = table.waste[table.waste["cause"].isin([IDLE, OVERSIZED])].groupby("subject")["usd"].sum()
     pools = table.pools.set_index("pool_id")
     net = (pools["idle_usd"] - pools["unused_usd"])[parts.index]

@@ -5,14 +5,13 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from aifactory.benchmark import build_benchmark
 from aifactory.report.benchmark_capacity import capacity_section, chart_curve, energy_section
 from aifactory.report.benchmark_page import finding, gaps_section, once, validity_section
 
 
 @pytest.fixture(scope="module")
-def bench(mini_ws):
-    return build_benchmark(mini_ws)
+def bench(mini_stages):
+    return mini_stages.benchmark
 
 
 @pytest.mark.parametrize("tier", ["measured", "none"])

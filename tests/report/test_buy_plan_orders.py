@@ -6,12 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from aifactory.benchmark import build_benchmark
-from aifactory.buyplan import build_buy_plan
-from aifactory.inventory import build_inventory
 from aifactory.report.buy_plan_charts import chart_break_even
 from aifactory.report.buy_plan_orders import price_doubts, table_orders
-from aifactory.shortlist import build_shortlist
 
 
 def test_old_prices_and_those_of_another_region_are_marked():
@@ -33,10 +29,9 @@ def test_old_prices_and_those_of_another_region_are_marked():
     assert price_doubts(options.iloc[:0], {}) == {}
 
 
-def test_a_plan_that_orders_nothing_has_its_table(mini_ws):
+def test_a_plan_that_orders_nothing_has_its_table(mini_ws, mini_stages):
     """Little demand is rented by the hour: no order, no term, no doubt of a price."""
-    inventory, benchmark = build_inventory(mini_ws), build_benchmark(mini_ws)
-    plan = build_buy_plan(mini_ws, inventory, benchmark, build_shortlist(mini_ws, inventory, benchmark))
+    plan = mini_stages.plan
     nothing = table_orders(mini_ws, replace(plan, orders=plan.orders.iloc[:0]))
     assert "Orders and renewals" in str(nothing) and "Orders and renewals" in str(table_orders(mini_ws, plan))
 

@@ -8,7 +8,6 @@ import pytest
 import pyxirr
 from bp_company import make_plan, make_prices
 
-import aifactory as af
 from aifactory.buyplan.case import solve_case
 from aifactory.buyplan.returns import draw_returns, returns_basis
 from aifactory.buyplan.statements import _rates
@@ -131,11 +130,8 @@ def test_the_worth_of_a_benchmark_over_the_choice_of_platform_is_said_once():
     assert page.platform_sentence(None) == page.platform_sentence(frame.iloc[:0]) == ""
 
 
-def test_the_first_screen_says_how_often_the_plan_loses_money(mini_ws):
-    inventory = af.build_inventory(mini_ws)
-    benchmark = af.build_benchmark(mini_ws)
-    shortlist = af.build_shortlist(mini_ws, inventory, benchmark)
-    plan = af.build_buy_plan(mini_ws, inventory, benchmark, shortlist)
+def test_the_first_screen_says_how_often_the_plan_loses_money(mini_ws, mini_stages):
+    plan = mini_stages.plan
     returns = draw_returns(plan.returns, draws=500)
     share = returns.options["loss_probability"].iloc[0]
     assert f"a loss in {pct(share, 1)} of 500 draws" in first_screen.buy_plan_head(mini_ws, plan, returns).text

@@ -20,13 +20,13 @@ SECTIONS = ("three_questions", "table_catalogue", "data_received", "table_profil
 
 
 @pytest.fixture(scope="module")
-def tiny(mini_ws):
-    return mini_ws, build_inventory(mini_ws)
+def tiny(mini_stages):
+    return mini_stages.ws, mini_stages.inventory
 
 
 @pytest.fixture(scope="module")
-def sample(sample_ws):
-    return sample_ws, build_inventory(sample_ws)
+def sample(sample_stages):
+    return sample_stages.ws, sample_stages.inventory
 
 
 def text_of(name, pair):

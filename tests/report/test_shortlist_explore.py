@@ -4,18 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from aifactory.benchmark import build_benchmark
 from aifactory.inputs.weights import MATRIX_CRITERIA
-from aifactory.inventory import build_inventory
 from aifactory.report import shortlist_explore, widgets
 from aifactory.report.shortlist_explore import Explorer
-from aifactory.shortlist import build_shortlist
 
 
 @pytest.fixture(scope="module")
-def stages(mini_ws):
-    inventory, benchmark = build_inventory(mini_ws), build_benchmark(mini_ws)
-    return mini_ws, inventory, benchmark, build_shortlist(mini_ws, inventory, benchmark)
+def stages(mini_stages):
+    return mini_stages.ws, mini_stages.inventory, mini_stages.benchmark, mini_stages.shortlist
 
 
 def texts(shown):

@@ -6,9 +6,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from aifactory.benchmark import build_benchmark
 from aifactory.buyplan.what_ifs import COLUMNS
-from aifactory.inventory import build_inventory
 from aifactory.report import (
     benchmark_page,
     buy_plan_reserve,
@@ -18,13 +16,11 @@ from aifactory.report import (
     shortlist_page,
     shortlist_ranking,
 )
-from aifactory.shortlist import build_shortlist
 
 
 @pytest.fixture(scope="module")
-def stages(mini_ws):
-    inventory, benchmark = build_inventory(mini_ws), build_benchmark(mini_ws)
-    return inventory, benchmark, build_shortlist(mini_ws, inventory, benchmark)
+def stages(mini_stages):
+    return mini_stages.inventory, mini_stages.benchmark, mini_stages.shortlist
 
 
 def test_pairs_not_measured_are_estimated_or_unknown_and_add_up(mini_ws, stages):

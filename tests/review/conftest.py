@@ -19,22 +19,18 @@ def stages_of(ws):
     return inventory, benchmark, build_shortlist(ws, inventory, benchmark)
 
 
-def plan_of(ws):
-    return build_buy_plan(ws, *stages_of(ws))
-
-
-def bought_plan(ws):
+def bought_plan(ws, stages=None):
     """The plan with chat on the platform that is cheapest alone, which it buys: nodes shared with images would be rented."""
-    inventory, benchmark, short = stages_of(ws)
+    inventory, benchmark, short = stages or stages_of(ws)
     chat = short.choice["use_case_id"] == "chat"
     choice = short.choice.assign(accelerator_id=short.choice["accelerator_id"].mask(chat, "nvidia-a100-80-sxm"))
     return build_buy_plan(ws, inventory, benchmark, dataclasses.replace(short, choice=choice))
 
 
 @pytest.fixture(scope="session")
-def road(mini_ws):
+def road(mini_ws, mini_stages):
     """The tiny workspace with its inventory and review; no plan was approved."""
-    inventory = build_inventory(mini_ws)
+    inventory = mini_stages.inventory
     return SimpleNamespace(ws=mini_ws, inventory=inventory, review=build_review(mini_ws, inventory))
 
 
@@ -45,8 +41,8 @@ def september_plan(mini_ws):
 
 
 @pytest.fixture(scope="session")
-def october_plan(mini_ws):
-    return bought_plan(mini_ws)
+def october_plan(mini_ws, mini_stages):
+    return bought_plan(mini_ws, (mini_stages.inventory, mini_stages.benchmark, mini_stages.shortlist))
 
 
 @pytest.fixture(scope="session")

@@ -288,8 +288,8 @@ def test_the_first_month_has_nothing_to_compare_with(mini_ws):
     assert len(review.unit_cost) == 3
 
 
-def test_the_sample_holds_its_identities(sample_ws):
-    inventory = build_inventory(sample_ws)
+def test_the_sample_holds_its_identities(sample_ws, sample_stages):
+    inventory = sample_stages.inventory
     review = build_review(sample_ws, inventory)
     for table in (review.variance, review.plan_variance):
         np.testing.assert_allclose(table[[*CAUSES, OTHER]].sum(axis=1), table["difference_usd"], atol=1e-6)
@@ -427,14 +427,14 @@ def test_work_that_was_to_leave_a_hosted_model_and_has_not_is_outstanding(mini_w
     assert planned_elsewhere(ws, ws.table("approved_plan")) == []  # what was to stay is no move
 
 
-def test_units_cost_what_hosted_models_cost(mini_ws):
+def test_units_cost_what_hosted_models_cost(mini_ws, mini_stages):
     ws = all_hosted(mini_ws)
     inventory = build_inventory(ws)
     table = unit_cost_by_month(ws, inventory).set_index("month")
     units = inventory.demand_monthly.groupby("month")["units"].sum()
     assert table["cost"].tolist() == [50.0, 50.0]
     assert table["usd_per_unit"].tolist() == pytest.approx((50.0 / units).tolist())
-    paid = unit_cost_by_month(mini_ws, build_inventory(mini_ws)).set_index(["month", "use_case_id"])["cost"]
+    paid = unit_cost_by_month(mini_ws, mini_stages.inventory).set_index(["month", "use_case_id"])["cost"]
     both = mini_ws.table("billing")
     both = dataclasses.replace(
         mini_ws, tables=mini_ws.tables | {"billing": pd.concat([both, ws.table("billing")], ignore_index=True)}

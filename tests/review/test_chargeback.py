@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aifactory.inventory import build_inventory
 from aifactory.report.refresh_money import chargeback_section
 from aifactory.review.chargeback import charge_teams, pool_teams, pools_of_nobody
 
@@ -158,7 +157,7 @@ def test_pools_that_nobody_is_known_to_use_are_named(sample_ws):
     assert sum(known["charge"], Decimal(0)) == sum(month["EffectiveCost"], Decimal(0))
 
 
-def test_the_sample_is_charged_exactly(sample_ws):
+def test_the_sample_is_charged_exactly(sample_ws, sample_stages):
     month = sample_ws.table("billing").query("invoice_month == @sample_ws.period")
-    lines = build_inventory(sample_ws).spend_reconciliation.set_index("line")["effective_cost"]
+    lines = sample_stages.inventory.spend_reconciliation.set_index("line")["effective_cost"]
     assert sum(charge_teams(month)["charge"], Decimal(0)) == lines["bill"]

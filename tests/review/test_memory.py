@@ -64,8 +64,8 @@ def test_nothing_has_changed_where_nothing_has(values):
     assert months_restated(rows, held()).empty
 
 
-def test_a_review_says_what_has_changed_or_that_nothing_has(mini_ws, told):
-    inventory = build_inventory(mini_ws)
+def test_a_review_says_what_has_changed_or_that_nothing_has(mini_ws, mini_stages, told):
+    inventory = mini_stages.inventory
     same = build_review(mini_ws, inventory, told=told)
     assert same.months_restated.empty
     assert (
@@ -82,12 +82,12 @@ def test_a_review_says_what_has_changed_or_that_nothing_has(mini_ws, told):
     assert restated_sentence(build_review(mini_ws, inventory)) == ""  # no report of that month is known
 
 
-def test_a_price_that_was_overwritten_keeps_its_before(mini_ws, told):
+def test_a_price_that_was_overwritten_keeps_its_before(mini_ws, mini_stages, told):
     """The list holds the new price alone: what the report of the month before told stands before it."""
     prices = mini_ws.table("prices")
     (subject, unit), value = next(item for item in told_prices(told).items() if item[0][1] == "USD/h")
     cheaper = told.assign(value=told["value"].where(~(told["subject"].eq(subject) & told["unit"].eq(unit)), value * 2))
-    review = build_review(mini_ws, build_inventory(mini_ws), told=cheaper)
+    review = build_review(mini_ws, mini_stages.inventory, told=cheaper)
     row = review.figures_changed.set_index(["subject", "unit"]).loc[(subject, unit)]
     assert (row["before"], row["change"]) == (pytest.approx(2 * value), pytest.approx(-0.5))
     assert len(prices)

@@ -8,7 +8,6 @@ import pytest
 from aifactory.run import road
 from aifactory.run.publish import STAGING, recover
 from aifactory.run.road import Road
-from tests.review.conftest import plan_of
 
 
 @pytest.fixture
@@ -50,11 +49,11 @@ def test_a_run_computes_each_stage_once_and_all_read_the_same(mini_ws, tmp_path,
     assert (told.warnings, told.decision) == (full.warnings, full.decision)
 
 
-def test_what_was_taken_over_is_what_would_have_been_computed(mini_ws, tmp_path):
+def test_what_was_taken_over_is_what_would_have_been_computed(mini_ws, mini_stages, tmp_path):
     plan, refresh = (Road(mini_ws, folder) for folder in folders(tmp_path, "buy_plan", "refresh"))
     assert plan.shortlist is not refresh.shortlist
     told = refresh.buy_plan  # from what another notebook left
-    for name, table in tables(plan_of(mini_ws)).items():
+    for name, table in tables(mini_stages.plan).items():
         pd.testing.assert_frame_equal(table, tables(told)[name], check_exact=True)
 
 

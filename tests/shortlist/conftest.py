@@ -11,11 +11,9 @@ from aifactory.shortlist import build_shortlist
 
 
 @pytest.fixture(scope="session")
-def road(mini_ws):
+def road(mini_stages):
     """Inventory, benchmark and shortlist of the tiny workspace."""
-    inventory, benchmark = build_inventory(mini_ws), build_benchmark(mini_ws)
-    shortlist = build_shortlist(mini_ws, inventory, benchmark)
-    return SimpleNamespace(ws=mini_ws, inventory=inventory, benchmark=benchmark, shortlist=shortlist)
+    return mini_stages
 
 
 @pytest.fixture(scope="session")
@@ -31,10 +29,9 @@ def estimated(mini_ws):
 
 
 @pytest.fixture(scope="session")
-def sample_short(sample_ws):
+def sample_short(sample_ws, sample_stages):
     """Shortlist of the sample company, with what its migrations are compared with."""
-    inventory, benchmark = build_inventory(sample_ws), build_benchmark(sample_ws)
-    shortlist = build_shortlist(sample_ws, inventory, benchmark)
+    inventory, benchmark, shortlist = sample_stages.inventory, sample_stages.benchmark, sample_stages.shortlist
     stability = sample_ws.table("use_cases").set_index("use_case_id")["demand_stability"]
     changes = stability.map(sample_ws.plan.model_changes_per_year)
     return SimpleNamespace(
