@@ -1,6 +1,7 @@
 """Fixtures for every room: the sample company, the shared real data, a tiny workspace."""
 
 import dataclasses
+import gc
 import shutil
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,19 @@ SHARED = REPO.parent / "shared"
 settings.register_profile("aifactory", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=300)
 settings.load_profile("aifactory")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> object:
+    """Thousands of collected tests are no garbage: nothing is looked for among them, while they are collected or after."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
