@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -76,6 +76,10 @@ class Chosen:
         said = {"capital": "the yearly budget of capital", "budget": "the monthly budget"}
         own = [name for name in kinds if name in said or name.startswith(("power", "space"))]
         return [said.get(name, f"the {name}") for name in own]
+
+    def broken_first(self, notes: Sequence[str]) -> list[str]:
+        """What to know before signing, each once: limits that the plan must break (`conflict`) come before all else."""
+        return list(dict.fromkeys([*filter(None, [self.conflict]), *notes]))
 
     @property
     def late(self) -> list[str]:

@@ -1,6 +1,7 @@
 """The closer search after the first one: orders that only noise speaks for are gone."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 from bp_company import PERIOD, make_inputs, make_plan, make_prices
 from test_futures import paths_of
 
-from aifactory.buyplan.choose import LAST_GAP, choose_orders, settled
+from aifactory.buyplan.choose import LAST_GAP, Chosen, choose_orders, settled
 from aifactory.buyplan.futures import problem_of
 from aifactory.buyplan.optimise.benders import optimise
 from aifactory.buyplan.optimise.extensive import solve_extensive
@@ -37,6 +38,14 @@ def test_the_closer_search_ends_at_the_best_plan(tiny, capital, people):
     assert close.bound_usd <= best * (1 + 1e-9)
     rows, bounds, _ = problem.limits()
     assert not len(rows) or (rows @ close.nodes <= bounds + 1e-6).all()
+
+
+def test_what_the_plan_must_break_is_said_first_and_once():
+    def said(conflict, notes):
+        return Chosen.broken_first(SimpleNamespace(conflict=conflict), notes)
+
+    assert said("Power is exceeded.", ["b", "Power is exceeded.", "a"]) == ["Power is exceeded.", "b", "a"]
+    assert said("", ["b", "a", "b"]) == ["b", "a"]
 
 
 def test_a_bound_above_the_plan_is_a_contradiction(tiny):
