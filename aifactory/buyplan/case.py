@@ -70,23 +70,26 @@ class Case:
     @property
     def porting_usd(self) -> np.ndarray:
         """One-off cost per stream, [K]: that of its use case, divided by accelerators at work."""
-        return self._by_work(self.porting)
+        cost = self.streams.table["use_case_id"].map(self.porting).fillna(0.0).to_numpy(dtype=float)
+        return cost * self._shares(self.streams.units[EXPECTED].mean(axis=0))
 
     @property
     def rework_usd(self) -> np.ndarray:
-        """Cost of changes by month and stream, [T + 1, K]: that of its use case in months in which it is expected to work, divided as the port."""
-        works = pd.DataFrame((self.streams.units[EXPECTED] > 0).T).groupby(self.streams.table["use_case_id"].to_numpy())
-        works = works.transform("any").to_numpy().T
-        dearer = price_index(len(works), self.plan) * (np.arange(len(works)) > 0)
-        return dearer[:, None] * works * self._by_work(self.rework)
+        """Cost of changes by month and stream, [T + 1, K]: that of its use case, divided by accelerators at work in the month; 0 where none is expected to."""
+        units = self.streams.units[EXPECTED]
+        share = np.array([self._shares(row) for row in units])
+        dearer = price_index(len(units), self.plan) * (np.arange(len(units)) > 0)
+        return (
+            dearer[:, None]
+            * share
+            * self.streams.table["use_case_id"].map(self.rework).fillna(0.0).to_numpy(dtype=float)
+        )
 
-    def _by_work(self, usd: Mapping[str, float]) -> np.ndarray:
-        """Money of whole use cases by stream, [K], divided by accelerators at work."""
-        table = self.streams.table
-        work = pd.Series(self.streams.accelerators(self.streams.units[EXPECTED].mean(axis=0)))
-        whole = work.groupby(table["use_case_id"].to_numpy()).transform("sum")
-        cost = table["use_case_id"].map(usd).fillna(0.0)
-        return (cost * (work / whole.where(whole > 0)).fillna(0.0)).to_numpy(dtype=float)
+    def _shares(self, units: np.ndarray) -> np.ndarray:
+        """Share of each stream in the accelerators at work of its use case at some units [K], [K]; 0 where none works."""
+        work = pd.Series(self.streams.accelerators(units))
+        whole = work.groupby(self.streams.table["use_case_id"].to_numpy()).transform("sum")
+        return (work / whole.where(whole > 0)).fillna(0.0).to_numpy(dtype=float)
 
     @property
     def apart(self) -> dict[str, np.ndarray]:

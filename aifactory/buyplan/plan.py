@@ -165,7 +165,8 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     told, small = move_sentences(moves, case.streams.months, spent)
     bill = inventory.use_cases.set_index("use_case_id")["effective_cost_usd"].astype(float).to_dict()
     ported, few = ports.sentences(ws.plan, classes, ws.period, spent, starts, bill, setting.until)
-    notes = chosen.broken_first([*setting.staying.sentences(), *told, *ported, *unplaced, *plan.warnings])
+    notes = [*setting.staying.sentences(), *told, *ported, *unplaced, *plan.warnings]
+    notes = chosen.broken_first(notes) if chosen else notes
     room = room_sentences(
         case, answer, models=ws.table("models"), accelerators=accelerators, capacity=benchmark.capacity
     )

@@ -151,7 +151,8 @@ def not_there_yet(month: pd.DataFrame, options: pd.DataFrame) -> float:
 
 
 def _places_rented(options: pd.DataFrame) -> pd.MultiIndex:
-    return pd.MultiIndex.from_frame(options.loc[options["purchase_option"].isin(RENTED), PLACE])
+    """Places where hours are for rent at any time, which spot is not."""
+    return pd.MultiIndex.from_frame(options.loc[options["purchase_option"] == "on_demand", PLACE])
 
 
 def _first_of(bands: pd.DataFrame, *more: str) -> pd.DataFrame:

@@ -122,7 +122,7 @@ def _others_on_demand(case: Case, moved: np.ndarray) -> tuple[Compute, Ledger]:
     nothing = np.zeros(rest.owned.shape, dtype=bool)
     solution = solve_expected(rest, np.full(nothing.shape, FLEXIBLE))
     compute = price_rule(rest, Answer(solution, (solution,) * 3, nothing[0]), nothing, "reserved_1y")
-    return compute, build_ledger(compute, rest.streams, rest.streams.units[EXPECTED], case.plan, case.apart)
+    return compute, build_ledger(compute, rest.streams, rest.streams.units[EXPECTED], case.plan, rest.apart)
 
 
 def _on_spot(case: Case) -> np.ndarray:

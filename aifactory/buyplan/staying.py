@@ -150,9 +150,15 @@ def _with_list_price(case: Case, today: pd.DataFrame, api_prices: pd.DataFrame) 
 
 
 def move_begun(case: Case, use_case_id: str) -> str | None:
-    """Month at whose end the work to leave its hosted model was begun and paid for (`ports_under_way`); None where it was not."""
+    """Month at whose end the work to leave its hosted model for the class of its accelerators was begun and paid for (`ports_under_way`); None where it was not."""
     period = case.streams.months[0]
-    begun = [item.begun for item in case.plan.ports_under_way if item.use_case_id == use_case_id]
+    mine = case.streams.pool[(case.streams.table["use_case_id"] == use_case_id).to_numpy()]
+    to = set(case.streams.pools["platform_class"].iloc[mine])
+    begun = [
+        item.begun
+        for item in case.plan.ports_under_way
+        if item.use_case_id == use_case_id and item.platform_class in to
+    ]
     return min((month for month in begun if month <= period), default=None)
 
 
@@ -291,7 +297,8 @@ def _compared(case: Case, row: tuple, mine: np.ndarray, own: float) -> dict:
     table = case.streams.table[mine]
     rate, low = table["units_per_s_per_accelerator"], table["low"].fillna(0.0)
     unsure = ~table["tier"].isin(OWN_EVIDENCE) & (low > 0)
-    high = own * float((rate / low.where(unsure, rate)).max())
+    work = _labour_usd(case, mine)  # which no rate changes
+    high = work + (own - work) * float((rate / low.where(unsure, rate)).max())
     moved = once * (1.0 + case.plan.value("contingency_share")) + stay_usd(case, row._asdict(), until)
     hosted = stay_usd(case, row._asdict())
     stays = hosted <= high + moved
@@ -299,6 +306,15 @@ def _compared(case: Case, row: tuple, mine: np.ndarray, own: float) -> dict:
         "hosted_usd": hosted, "own_usd": own + moved, "own_high_usd": high + moved, "migration_usd": once, "stays": stays,
         "own_since": "" if stays else case.streams.months[1 + until],
     }  # fmt: skip
+
+
+def _labour_usd(case: Case, mine: np.ndarray) -> float:
+    """Present value of port and rework of some streams [K] once they have left their hosted model, contingency included."""
+    names = case.streams.table.loc[mine, "use_case_id"]
+    later = _grown(case, _once_moved(case, names))
+    spent = later.rework_usd[:, mine].sum(axis=1)
+    spent[0] += later.porting_usd[mine].sum()
+    return float(npv(spent * (1.0 + case.plan.value("contingency_share")), monthly_rate(case.plan.value("wacc"))))
 
 
 def _own_from(

@@ -1,4 +1,4 @@
-"""Names in plan.yaml that no table knows: a rule about them would hold for nothing, and say so nowhere."""
+"""Names in plan.yaml that no table knows, or that the plan uses itself: a rule about them would hold for nothing, and say so nowhere."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from aifactory.inputs.plan import Plan
 
 #: (place in plan.yaml, name, rule)
 Fault = tuple[str, str, str]
+#: Cost lines that the plan works out itself.
+OWN_LINES = (
+    "Storage", "Network egress", "Orchestration", "Human operations", "Safety checks", "Porting", "Rework", "Contingency",
+)  # fmt: skip
 
 
 def unknown_names(tables: Tables, plan: Plan) -> Iterator[Fault]:
-    """Use cases, accelerators and vendors that plan.yaml names and no table does."""
+    """Use cases, accelerators, vendors and regions that plan.yaml names and no table does, and cost centres under a name that is taken."""
     cases = set(tables["use_cases"]["use_case_id"])
     chips, vendors = (set(tables["accelerators"][column].dropna()) for column in ("accelerator_id", "vendor"))
     named = [("launches", item.use_case_id, cases, "use_cases") for item in plan.launches]
@@ -33,6 +37,13 @@ def unknown_names(tables: Tables, plan: Plan) -> Iterator[Fault]:
     regions = {item.region for item in plan.regions}
     for name in sorted({name for item in plan.restrictions for name in item.regions} - regions):
         yield "restrictions", name, f"(plan.yaml) is no region of the plan.{nearest(name, sorted(regions))}"
+    for item in plan.hidden_costs:
+        if item.name in OWN_LINES:
+            yield (
+                "hidden_costs",
+                item.name,
+                "(plan.yaml) is a line that the plan works out itself: name the cost centre otherwise",
+            )
     for place, value, known, table in named:
         if value not in known:
             yield place, value, f"(plan.yaml) is not in table {table}.{nearest(value, sorted(known))}"

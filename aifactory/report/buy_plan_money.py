@@ -344,7 +344,9 @@ def alternatives_section(plan: BuyPlan) -> Block:
     if len(cheaper):
         cheaper = cheaper.assign(policy=told_ways(cheaper["policy"], rented=rented))
         named = [f"{row.policy} by {pct(-row.dearer_share)}" for row in cheaper.itertuples()]
-        text = f"Cheaper for accelerators, people and storage: {join_words(named)}; neither held to the plan's limits nor made for more than the expected demand."
+        text = f"Cheaper for accelerators, people and storage: {join_words(named)}."
+        if not cheaper["policy"].str.startswith("Hosted").all():
+            text += " Rules of thumb are neither held to the plan's limits nor made for more than the expected demand."
         return section(question, text + _simple_rule(others))
     text = "No alternative is cheaper."
     if "hosted_share" in plan.hosted and (plan.hosted["hosted_share"] >= LEAST_SHARE).any():

@@ -40,7 +40,7 @@ def find_exclusions(ws: Workspace, capacity: pd.DataFrame, penalties: pd.DataFra
     places, contexts = _places(ws), lengths(ws).sum(axis=1)
     sold = ws.table("prices").groupby("accelerator_id")["accelerators_per_node"].max().astype(float).fillna(0.0)
     widest, regions = widest_jobs(ws, capacity), _regions(ws)
-    coming = _coming(ws)
+    runs_in, coming = _ever_in(ws), _coming(ws)
     lacking = pd.Series(dtype="str") if penalties is None else penalties.set_index(KEYS)["no_offer_in"]
     priced = lacking[lacking.notna()].to_dict()  # what has no demand asks for no offer
     rows = []
@@ -50,7 +50,7 @@ def find_exclusions(ws: Workspace, capacity: pd.DataFrame, penalties: pd.DataFra
         reason = (
             _by_kind(chip, case)
             or _by_framework(ws, chip, cell.use_case_id)
-            or _by_restriction(ws, chip, case, cell, regions.get(cell.use_case_id) or coming.get(cell.use_case_id, []))
+            or _by_restriction(ws, chip, case, cell, runs_in.get(cell.use_case_id) or coming.get(cell.use_case_id, []))
             or _by_memory(cell, chip, case, models, contexts, most)
             or _by_scale(cell, chip, widest.get(cell.use_case_id), most)
             or _by_slo(cell)
@@ -169,20 +169,22 @@ def _to_ask(ws: Workspace, accelerator: str, allowed: set[str]) -> str:
 def _by_restriction(
     ws: Workspace, chip: pd.Series, case: pd.Series, cell: tuple, regions: list[str]
 ) -> tuple[str, str] | None:
-    """First restriction that holds for a use case which runs in `regions`: one platform serves them all."""
-    for item in ws.plan.restrictions:
-        if not _holds(item, chip, cell.use_case_id, cell.accelerator_id):
-            continue
-        bound = [region for region in regions or sorted(_allowed(case)) if region in item.regions]
-        if bound or not item.regions:
-            free = set(regions) - set(item.regions) if item.regions else set()
-            apart = (
-                f"; holds in {', '.join(bound)}: under platform_by_region in plan.yaml it may run elsewhere"
-                if free
-                else ""
-            )
-            return item.rule, f"{item.reason} ({item.source}, {item.as_of}){apart}"
-    return None
+    """First restriction that holds for a use case which runs in `regions`: one platform serves them all.
+
+    Where it runs is not known for all: then a restriction holds for what may run in its regions alone.
+    """
+    mine = [item for item in ws.plan.restrictions if _holds(item, chip, cell.use_case_id, cell.accelerator_id)]
+    held = [item for item in mine if not item.regions or _bound(regions, _allowed(case), item)]
+    if not held:
+        return None
+    barred = [region for region in regions if any(not item.regions or region in item.regions for item in held)]
+    words = f"; holds in {', '.join(barred)}: under platform_by_region in plan.yaml it may run elsewhere"
+    first = held[0]
+    return first.rule, f"{first.reason} ({first.source}, {first.as_of}){words if set(regions) - set(barred) else ''}"
+
+
+def _bound(regions: list[str], allowed: set[str], item: Restriction) -> bool:
+    return bool(set(regions) & set(item.regions)) if regions else bool(allowed) and allowed <= set(item.regions)
 
 
 def _holds(item: Restriction, chip: pd.Series, use_case: str, accelerator: str) -> bool:
@@ -253,6 +255,12 @@ def _by_scale(
 def _regions(ws: Workspace) -> dict[str, list[str]]:
     """Regions in which each use case had demand in the month."""
     rows = [ws.month(name)[["use_case_id", "region"]] for name in ("demand_windows", "jobs")]
+    return pd.concat(rows).groupby("use_case_id")["region"].agg(lambda names: sorted(set(names))).to_dict()
+
+
+def _ever_in(ws: Workspace) -> dict[str, list[str]]:
+    """The same, and regions in which jobs of any month ran: what comes in lumps is not there every month."""
+    rows = [ws.month("demand_windows")[["use_case_id", "region"]], ws.table("jobs")[["use_case_id", "region"]]]
     return pd.concat(rows).groupby("use_case_id")["region"].agg(lambda names: sorted(set(names))).to_dict()
 
 

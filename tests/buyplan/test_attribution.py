@@ -102,6 +102,12 @@ def test_rework_is_paid_by_the_use_case_that_changes_while_it_works(tiny):
     units[:, 4:, (case.streams.table["use_case_id"] == "train").to_numpy()] = 0.0  # it ends after three months
     ends = replace(case, streams=replace(case.streams, units=units))
     assert ends.apart["Rework"].tolist() == [0.0] + [700.0] * 3 + [0.0] * 9
+    halves = replace(
+        case.streams, units=case.streams.units.copy(), table=case.streams.table.assign(use_case_id="train")
+    )
+    halves.units[:, :7, 0], halves.units[:, 7:, 1] = 0.0, 0.0  # on one platform for six months, on the other after
+    moved = replace(case, streams=halves).rework_usd
+    assert moved[1:7].tolist() == [[0.0, 700.0]] * 6 and moved[7:].tolist() == [[700.0, 0.0]] * 6
     dearer = with_assumption(replace(ends, plan=make_plan(values={"engineer_usd_per_month": 5e3})), "engineer_usd_per_month", 1e4)  # fmt: skip
     assert dearer.apart["Rework"][:3].tolist() == [0.0, 1_400.0, 1_400.0]
     rising = replace(ends, plan=make_plan(values={"cost_inflation": 0.12}))

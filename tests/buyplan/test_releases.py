@@ -37,7 +37,11 @@ ORDERS = pd.DataFrame(
              "commitment_usd", "renewal", "lead_time_weeks"],
 ).assign(order_index=[1, 3, 4])  # fmt: skip
 OPTIONS = pd.DataFrame(
-    {"region": "us", "accelerator_id": ["h100", "h100", "l4"], "purchase_option": ["purchase", "spot", "on_demand"]}
+    {
+        "region": "us",
+        "accelerator_id": ["h100", "h100", "l4"],
+        "purchase_option": ["purchase", "on_demand", "on_demand"],
+    }
 )
 PLAIN = fleet([8] * 4, [0, 8, 8, 8], [4, 4, 8, 0], [5.0, 6.0, 7.0, 8.0])
 
@@ -60,6 +64,8 @@ def test_capacity_ahead_of_its_order_is_rented_and_none_where_no_hours_are():
     assert steps["purchase_option"].tolist() == ["on_demand", "on_demand"]
     hardware = OPTIONS[OPTIONS["purchase_option"] == "purchase"]
     assert release_steps(PLAIN, bought, ORDERS.iloc[:0], hardware, "2026-07").empty
+    on_spot = OPTIONS.assign(purchase_option="spot")  # may be gone at any time
+    assert release_steps(PLAIN, bought, ORDERS.iloc[:0], on_spot, "2026-07").empty
     steps = release_steps(PLAIN, bought, ORDERS, hardware, "2026-07")
     assert steps[["kind", "start_month", "accelerators"]].to_numpy().tolist() == [["commitment", "2026-11", 8]]
     begins = ORDERS.iloc[1:2].assign(

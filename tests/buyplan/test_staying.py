@@ -198,6 +198,15 @@ def test_the_sentences_name_the_bill_and_both_sides(tiny):
     assert moves.migration_usd == {"chat": 9_000.0} and stays.migration_usd == {}
 
 
+def test_a_doubtful_rate_makes_accelerators_dearer_and_no_work(tiny):
+    """At half the rate twice the accelerators; rework of USD 3,000 a month stays what it is."""
+    case = tiny(chat=1.5, train=0.0, inputs={"shapes": {}}, rework={"chat": 3_000.0})
+    unsure = case.streams.table.assign(tier="anchored", low=case.streams.table["units_per_s_per_accelerator"] / 2)
+    row = decided(replace(case, streams=replace(case.streams, table=unsure)), 1e-4).table.iloc[0]
+    assert row["own_usd"] == pytest.approx(4 * 2.0 * 8760 + 36_000)
+    assert row["own_high_usd"] == pytest.approx(2 * 4 * 2.0 * 8760 + 36_000)
+
+
 def test_a_cheaper_seller_of_the_same_model_is_named_before_own_accelerators_are_bought(tiny):
     """Hosted 100 at the bill and 40 at a listed price of two fifths, own 60: buying is not the cheapest way out."""
     row = SimpleNamespace(hosted_usd=100e3, own_usd=60e3, usd_per_unit=0.01, listed_usd_per_unit=0.004)

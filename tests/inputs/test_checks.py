@@ -7,10 +7,13 @@ import pandas as pd
 import pytest
 import yaml
 
+from aifactory.buyplan.ledger import PORTING, REWORK
 from aifactory.errors import InputError
+from aifactory.finance.tco import CONTINGENCY, OVERHEADS
 from aifactory.inputs.checks import CHECKS, check_tables
 from aifactory.inputs.demand_checks import far_windows, moved_windows
 from aifactory.inputs.findings import CHECK_COLUMNS, Finding, findings_frame
+from aifactory.inputs.plan_checks import OWN_LINES
 from aifactory.inputs.region_checks import misspelt_providers, unserved_prices
 from aifactory.inputs.workspace import load_workspace
 
@@ -740,6 +743,7 @@ RESTRICTED = "restrictions: [{rule: export, %s, reason: r, source: s, as_of: 202
         ("required_frameworks: {}", "required_frameworks: {chatt: [vLLM]}", "'chatt'.* Did you mean 'chat'"),
         ("restrictions: []", RESTRICTED % "vendors: [Nvidia]", "'Nvidia'.* Did you mean 'NVIDIA'"),
         ("restrictions: []", RESTRICTED % "use_cases: [chatt]", "'chatt'.* Did you mean 'chat'"),
+        ("name: Prompt management", "name: Rework", "'Rework'.* is a line that the plan works out itself"),
         ("restrictions: []", RESTRICTED % "regions: [uss]", "'uss'.* is no region of the plan. Did you mean 'us'"),
         (
             "restrictions: []",
@@ -752,6 +756,10 @@ def test_a_name_in_the_plan_that_no_table_knows_is_refused(mini, old, new, words
     swap("plan.yaml", old, new)(mini)
     with pytest.raises(InputError, match=words):
         load_workspace(mini)
+
+
+def test_the_names_that_are_taken_are_the_lines_of_the_plan():
+    assert set(OWN_LINES) == {*OVERHEADS, CONTINGENCY, PORTING, REWORK}
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_the_command_writes_nothing_of_a_plan_that_is_not_the_reports(mini, monk
     ports = pd.DataFrame(
         {"use_case_id": ["chat"], "chosen_id": ["google-tpu-v5e"], "ported": [True], "porting_usd": [80_000.0]}
     )
-    found = SimpleNamespace(approved_plan=PLAN, orders=orders, options=quoted, ports=ports)
+    found = SimpleNamespace(approved_plan=PLAN, orders=orders, options=quoted, ports=ports, hosted_today=pd.DataFrame())
     written = []
     for name in ("build_inventory", "build_benchmark", "build_shortlist"):
         monkeypatch.setattr(af, name, lambda *_: None, raising=False)

@@ -313,6 +313,15 @@ def test_a_restriction_of_one_region_holds_where_the_use_case_runs_there_too(cha
     nowhere = mini_ws.table("use_cases").assign(allowed_regions="us")
     assert reasons("images", demand_windows=silent, use_cases=nowhere) == [stated]
     assert reasons("images", demand_windows=silent) == []  # bound to eu
+    assert (
+        reasons("images", demand_windows=silent, use_cases=nowhere.assign(allowed_regions="us;eu")) == []
+    )  # it may run in eu
+    jobs = mini_ws.table("jobs")
+    elsewhere = jobs["region"].mask(jobs["submitted_utc"].dt.month == 10, "eu")
+    assert reasons("models", jobs=jobs.assign(region=elsewhere))[0].startswith(stated)  # in us the month before
+    both = Restriction(**item).model_copy(update={"regions": ["eu"], "reason": "no"})
+    ws = changed(plan={"restrictions": [Restriction(**item), both]})
+    assert find_exclusions(ws, cell(use_case="chat"))["reason"].tolist() == [stated]  # nowhere else to run
     chain = mini_ws.table("demand_chain").reindex([0, 1]).assign(
         use_case_id="images", region=["us", "eu"], factor="region_share", value=[1.0, 0.0]
     )  # fmt: skip
