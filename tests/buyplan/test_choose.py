@@ -9,12 +9,14 @@ import pytest
 from bp_company import PERIOD, make_inputs, make_plan, make_prices
 from test_futures import paths_of
 
+from aifactory.buyplan import build_buy_plan
 from aifactory.buyplan.choose import LAST_GAP, Chosen, choose_orders, settled
 from aifactory.buyplan.futures import problem_of
 from aifactory.buyplan.optimise.benders import optimise
 from aifactory.buyplan.optimise.extensive import solve_extensive
 from aifactory.buyplan.stress.stability import plan_stability
 from aifactory.errors import IdentityError
+from aifactory.shortlist import build_shortlist
 
 
 def bought_and_reserved():
@@ -100,3 +102,13 @@ def test_an_order_for_a_launch_is_neither_a_quarter_early_nor_late(tiny):
     assert [option.dated for option in chosen.problem.options] == [(2,)] and 0 in chosen.problem.order_months
     ordered = np.array([month for _, month in chosen.problem.orders])
     assert chosen.best.nodes.sum() >= 1 and (ordered[chosen.best.nodes > 0] == 2).all()
+
+
+def test_a_plan_without_anything_to_commit_to_rents_all(changed, mini_ws, mini_stages):
+    """Hours on demand alone are offered: there is nothing to choose among, and the plan stands without."""
+    prices = mini_ws.table("prices")
+    ws = changed(prices=prices[prices["purchase_option"] == "on_demand"])
+    stages = mini_stages.inventory, mini_stages.benchmark
+    plan = build_buy_plan(ws, *stages, build_shortlist(ws, *stages))
+    assert plan.orders.empty and set(plan.bands["purchase_option"]) == {"on_demand"}
+    assert len(plan.warnings) == len(set(plan.warnings)) > 0
