@@ -77,10 +77,6 @@ class Chosen:
         own = [name for name in kinds if name in said or name.startswith(("power", "space"))]
         return [said.get(name, f"the {name}") for name in own]
 
-    def broken_first(self, notes: Sequence[str]) -> list[str]:
-        """What to know before signing, each once: limits that the plan must break (`conflict`) come before all else."""
-        return list(dict.fromkeys([*filter(None, [self.conflict]), *notes]))
-
     @property
     def late(self) -> list[str]:
         """What cannot be there in time, with both ways out and what each costs."""
@@ -108,6 +104,12 @@ class Chosen:
                 f"{percent(self.best.gap)} more than the best, not to be the best."
             )
         return found
+
+
+def broken_first(chosen: Chosen | None, notes: Sequence[str]) -> list[str]:
+    """What to know before signing, each once: limits that the plan must break (`Chosen.conflict`) come before all else."""
+    broken = [chosen.conflict] if chosen and chosen.conflict else []
+    return list(dict.fromkeys([*broken, *notes]))
 
 
 def choose_orders(case: Case, paths: Paths, approved: pd.DataFrame | None = None) -> Chosen | None:

@@ -15,7 +15,7 @@ from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame
 from aifactory.buyplan.booking import leases_frame, tax_regimes_frame
 from aifactory.buyplan.case import Answer, Case, Solution, justified, solve_expected
 from aifactory.buyplan.caveats import example_sentences, support_sentences, surplus_sentences, warnings_list
-from aifactory.buyplan.choose import Chosen, choose_orders, quick_orders
+from aifactory.buyplan.choose import Chosen, broken_first, choose_orders, quick_orders
 from aifactory.buyplan.compare import HOSTED, Resolve, api_frame, comparisons_frame, worse_policies
 from aifactory.buyplan.dimensions import cost_by_frame
 from aifactory.buyplan.duties import governance_frame
@@ -165,8 +165,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     told, small = move_sentences(moves, case.streams.months, spent)
     bill = inventory.use_cases.set_index("use_case_id")["effective_cost_usd"].astype(float).to_dict()
     ported, few = ports.sentences(ws.plan, classes, ws.period, spent, starts, bill, setting.until)
-    notes = [*setting.staying.sentences(), *told, *ported, *unplaced, *plan.warnings]
-    notes = chosen.broken_first(notes) if chosen else notes
+    notes = broken_first(chosen, [*setting.staying.sentences(), *told, *ported, *unplaced, *plan.warnings])
     room = room_sentences(
         case, answer, models=ws.table("models"), accelerators=accelerators, capacity=benchmark.capacity
     )
