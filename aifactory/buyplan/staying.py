@@ -274,7 +274,7 @@ def _to_pay(case: Case, use_case_id: str) -> float:
 
 
 def moves_begun(hosted_today: pd.DataFrame, approved: pd.DataFrame) -> dict[str, str]:
-    """Accelerator of each use case whose work to leave its hosted model begins with a plan.
+    """Accelerator, that of most of its hours, of each use case whose work to leave its hosted model begins with a plan.
 
     Parameters
     ----------
@@ -287,7 +287,9 @@ def moves_begun(hosted_today: pd.DataFrame, approved: pd.DataFrame) -> dict[str,
         else set()
     )
     own = approved[approved["use_case_id"].isin(moves) & (approved["accelerator_id"] != HOSTED)]
-    return own.groupby("use_case_id")["accelerator_id"].first().to_dict()
+    hours = own.groupby(["use_case_id", "accelerator_id"], as_index=False)["accelerator_hours"].sum()
+    most = hours.sort_values("accelerator_hours", ascending=False, kind="stable").drop_duplicates("use_case_id")
+    return dict(zip(most["use_case_id"], most["accelerator_id"], strict=True))
 
 
 def _compared(case: Case, row: tuple, mine: np.ndarray, own: float) -> dict:

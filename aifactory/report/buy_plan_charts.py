@@ -17,7 +17,7 @@ from aifactory.units import BANDS, KILO, MEGA
 PLAN = "computed from demand, capacity and prices"
 TOP_USE_CASES = 3
 QUARTER = 3  # months between the points of the cash curve; the lowest month is always shown
-LAST_STEP = "Porting and contingency"
+LAST_STEP = "Ports, rework, contingency"
 #: groups of unit-cost lines for the waterfall, in their order; all others are hidden cost centres
 STEPS = {
     "Compute and memory: useful work": "Useful work",

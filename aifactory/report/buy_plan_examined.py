@@ -132,7 +132,7 @@ def _saved(cell: pd.Series) -> str:
     tier = "" if cell["tier"] == "measured" else f" (capacity {cell['tier']})"
     more = cell["penalties_usd"]
     penalties = (
-        f", penalties (porting, rework, delay) {usd_compact(abs(more))} {'more' if more > 0 else 'less'}"
+        f", penalties (porting, rework, delay, missed targets) {usd_compact(abs(more))} {'more' if more > 0 else 'less'}"
         if more
         else ""
     )

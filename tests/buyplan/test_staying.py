@@ -228,7 +228,9 @@ def test_work_to_move_that_is_under_way_is_neither_charged_nor_waited_for_again(
         "": ("2027-02", 22_500.0), "2026-09": ("2027-01", 0.0), "2026-07": ("2026-11", 0.0), "2026-12": ("2027-02", 22_500.0),
     }  # fmt: skip
     assert "paid at approval" in found[""].sentences()[0] and "paid at approval" not in found["2026-09"].sentences()[0]
-    approved = pd.DataFrame({"use_case_id": "chat", "accelerator_id": [HOSTED, "acc"], "month": ["2026-11", "2027-02"]})
+    approved = pd.DataFrame(
+        {"use_case_id": "chat", "accelerator_id": [HOSTED, "guest", "acc"], "accelerator_hours": [0.0, 50.0, 900.0]}
+    )
     assert moves_begun(found[""].table, approved) == {"chat": "acc"}
     assert moves_begun(found["2026-09"].table, approved) == moves_begun(pd.DataFrame(), approved) == {}
 

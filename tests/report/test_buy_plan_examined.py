@@ -82,7 +82,7 @@ def test_the_first_screen_names_a_platform_that_would_save_a_material_amount(fou
     text = page.given_up_sentence(found, 50e6)
     assert text == (
         "chat on half instead of acc would save USD 2.01 M after risk: these platforms cost USD 5.00 M now and USD 3.00 M then, "
-        "penalties (porting, rework, delay) USD 9.08 k less (left out: not chosen): look at the choice of platform again before signing."
+        "penalties (porting, rework, delay, missed targets) USD 9.08 k less (left out: not chosen): look at the choice of platform again before signing."
     )
     banned = found.excluded.assign(why=["export", "not chosen", "not chosen"])
     assert page.given_up_sentence(replace(found, excluded=banned), 50e6).startswith(
