@@ -43,8 +43,13 @@ def read_yaml(path: Path) -> dict:
         text = path.read_text(encoding="utf-8")
         if _brackets_deep(text) > MAX_DEPTH:  # the parser takes minutes for thousands of open brackets
             raise InputError.at(path.name, f"lists nested deeper than {MAX_DEPTH}")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise InputError.at(path.name, "YAML aliases are not accepted")
+        events = yaml.parse(text, Loader=yaml.SafeLoader)
+        if alias := next((event for event in events if isinstance(event, yaml.AliasEvent)), None):
+            place = f"line {alias.start_mark.line + 1}: '*{alias.anchor}'"
+            raise InputError.at(
+                path.name,
+                f"{place}: YAML aliases are not accepted: write the value out, or set a text with a * in quotes",
+            )
         data = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise InputError.at(path.name, f"not valid YAML in UTF-8: {str(error)[:200]}") from None

@@ -214,7 +214,7 @@ def test_all_faults_are_told_at_once(tmp_path):
         ("a: [1\n", "not valid YAML"),
         ("a: 1\nb: 2\na: 3\n", "line 3: key 'a' is given twice"),
         ("a:\n  b: 1\n  b: 2\n", "line 3: key 'b' is given twice"),
-        ("a: &x 1\nb: *x\n", "YAML aliases are not accepted"),
+        ("a: &x 1\nb: *x\n", "line 2: '*x': YAML aliases are not accepted: write the value out"),
         ("a: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
         ("a: 1\0\n", "not valid YAML"),
         ("a: " + "x" * MAX_YAML_BYTES, "larger than 1,000,000 bytes"),
