@@ -1,4 +1,4 @@
-"""Checks of the bill: charges twice, of another month, below zero, far above all others, of accelerators without hours."""
+"""Checks of the bill: charges twice, of another month, below zero, far above all others, of accelerators without hours or with hours of another unit."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from aifactory.inputs.billing import DISCOUNT, NO_ACCELERATOR, hours_of
 from aifactory.inputs.findings import Finding, Tables, rows_found
 from aifactory.inputs.months import month_of
 from aifactory.inputs.plan import Plan
+from aifactory.inputs.price_checks import RENT, bundled_prices
 
 #: A charge this many times all others of its month together is a slip of digits or of a currency; usage below zero is one from this
 #: share of them on, since providers write discounts of cents as usage. In a month of so many charges.
 OUTWEIGHS, NEGATIVE, CHARGES = 10, 0.01, 6
+#: An hour of an accelerator that costs so many times the dearest offer, or that part of the cheapest (own kit costs its power alone),
+#: is counted in another unit: minutes are 60 to the hour.
+TOO_DEAR, TOO_CHEAP = 5.0, 25.0
 
 
 def bill_rows_once(tables: Tables, _plan: Plan) -> Iterator[Finding]:
@@ -63,3 +67,33 @@ def accelerators_have_hours(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     )
     rule = "hours of accelerators, but neither SkuMeter, SkuId nor this text names one of the catalogue in its memory size: its money counts and its hours do not; add its name to accelerator_aliases.csv"
     yield from rows_found(frame, nameless, "billing", "accelerators_have_hours", "warned", "ChargeDescription", rule)
+
+
+def hours_cost_like_offers(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """Hours of an accelerator, all charges of a provider and unit together, cost about what somebody asks for them."""
+    bill = tables["billing"]
+    usd = bill["EffectiveCost"].astype("float64")
+    mine = (bill["ChargeCategory"] == "Usage") & (bill["accelerator_hours"] > 0) & (usd > 0)
+    rows = bill[mine].assign(usd=usd[mine], row=bill.index[mine])
+    keys = ["ProviderName", "accelerator_id", "ConsumedUnit"]
+    sums = rows.groupby(keys, as_index=False).agg(
+        usd=("usd", "sum"), hours=("accelerator_hours", "sum"), row=("row", "first")
+    )
+    rents = bundled_prices().groupby("accelerator_id")[RENT].agg(["min", "max"]).dropna()
+    for item in sums[sums["accelerator_id"].isin(rents.index)].itertuples(index=False):
+        low, high = rents.loc[item.accelerator_id]
+        each = item.usd / item.hours
+        if not low / TOO_CHEAP <= each <= high * TOO_DEAR:
+            rule = (
+                f"an accelerator-hour of {item.accelerator_id} from {item.ProviderName} comes to USD {each:.4g} in all charges of this unit, where "
+                f"offers ask {low:.4g} to {high:.4g}: is the unit of ConsumedQuantity, or the number of accelerators, another one?"
+            )
+            yield Finding(
+                "billing",
+                "hours_cost_like_offers",
+                "warned",
+                rule,
+                int(item.row) + 2,
+                "ConsumedUnit",
+                str(item.ConsumedUnit),
+            )

@@ -13,6 +13,7 @@ from aifactory.inputs.bill_checks import (
     bill_in_its_month,
     bill_rows_once,
     charges_plausible,
+    hours_cost_like_offers,
 )
 from aifactory.inputs.by_region import unplaced_charges
 from aifactory.inputs.commitment_checks import book_faults, book_gaps
@@ -410,6 +411,7 @@ CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "bill_in_its_month": ("billing", bill_in_its_month),
     "charges_plausible": ("billing", charges_plausible),
     "accelerators_have_hours": ("billing", accelerators_have_hours),
+    "hours_cost_like_offers": ("billing", hours_cost_like_offers),
     "regions_described": ("use_cases", regions_described),
     "plan_names_known": ("use_cases", plan_names_known),
     "latency_in_ms": ("requests", latency_in_ms),

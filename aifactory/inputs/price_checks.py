@@ -32,7 +32,7 @@ def doubted_prices(rows: pd.DataFrame, accelerators: pd.DataFrame) -> Iterator[D
     Rents (spot prices aside) beyond `FAR` times the range of all rents, purchases above `FAR` times the dearest: used
     kit may be cheap. Where the price divided by the accelerators of a node lies in the range, the rule says so.
     """
-    known = _bundled()
+    known = bundled_prices()
     if "price_id" in rows:
         rows = rows[~rows["price_id"].isin(known["price_id"])]
     nodes = accelerators.set_index("accelerator_id")["accelerators_per_node"]
@@ -62,12 +62,13 @@ def prices_dated_ahead(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     rows = tables["prices"]
     if pd.isna(last):
         return
-    rows = rows[~rows["price_id"].isin(_bundled()["price_id"])]
+    rows = rows[~rows["price_id"].isin(bundled_prices()["price_id"])]
     days = (pd.to_datetime(rows["as_of"], utc=True) - last).dt.days
     rule = f"more than a year after the last window of demand, {last:%Y-%m-%d}: such a price is used only where no earlier one is there"
     for row, day in rows.loc[days > MOST_DAYS_AHEAD, "as_of"].items():
         yield Finding("prices", "prices_dated_ahead", "warned", rule, int(row) + 2, "as_of", f"{day:%Y-%m-%d}")
 
 
-def _bundled() -> pd.DataFrame:
+def bundled_prices() -> pd.DataFrame:
+    """Prices an hour and an accelerator of the catalogue."""
     return pd.read_csv(data_dir() / "catalogue" / "prices.csv", usecols=["price_id", "accelerator_id", RENT, OUTLAY])
