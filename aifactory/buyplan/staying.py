@@ -281,11 +281,9 @@ def moves_begun(hosted_today: pd.DataFrame, approved: pd.DataFrame) -> dict[str,
     hosted_today : `Staying.table` of the plan.
     approved : its rows of the `approved_plan` contract.
     """
-    moves = (
-        set(hosted_today.loc[hosted_today["migration_usd"].gt(0) & hosted_today["own_since"].ne(""), "use_case_id"])
-        if len(hosted_today)
-        else set()
-    )
+    if hosted_today.empty:
+        return {}
+    moves = hosted_today.loc[hosted_today["migration_usd"].gt(0) & hosted_today["own_since"].ne(""), "use_case_id"]
     own = approved[approved["use_case_id"].isin(moves) & (approved["accelerator_id"] != HOSTED)]
     hours = own.groupby(["use_case_id", "accelerator_id"], as_index=False)["accelerator_hours"].sum()
     most = hours.sort_values("accelerator_hours", ascending=False, kind="stable").drop_duplicates("use_case_id")
