@@ -318,3 +318,17 @@ def _coming(case: Case, row: object, period: str) -> str:
         if more and item.month not in coming.get(item.milestone, []):
             coming.setdefault(item.milestone, []).append(item.month)
     return "; ".join(f"{milestone} ({', '.join(sorted(months))})" for milestone, months in coming.items())
+
+
+def pools_frame(case: Case, answer: Answer, installed: pd.DataFrame) -> pd.DataFrame:
+    """Accelerators installed and needed per region and accelerator, chosen or only installed."""
+    load, size = answer.expected.load, case.slots.size
+    held = case.slots.total(load.held * size, case.pools)
+    frame = case.streams.pools[["region", "accelerator_id"]].assign(
+        needed_now=held[0], average_now=load.average[0], needed_end=held[-1], needed_max=held.max(axis=0, initial=0.0)
+    )
+    have = installed.groupby(["region", "accelerator_id"], as_index=False)["installed"].sum()
+    frame = frame.merge(have, on=["region", "accelerator_id"], how="outer")
+    numbers = ["installed", "needed_now", "average_now", "needed_end", "needed_max"]
+    frame[numbers] = frame[numbers].fillna(0.0)
+    return frame[["region", "accelerator_id", *numbers]].sort_values(["region", "accelerator_id"], ignore_index=True)

@@ -1,4 +1,4 @@
-"""What a reader is told of moves to idle capacity: those with most money at stake in words, all of them in a table."""
+"""What a reader is told of work that runs elsewhere for some months: those with most money at stake in words, all of them in a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from aifactory.benchmark.telemetry import OWN_EVIDENCE
 from aifactory.buyplan.governance import money
-from aifactory.buyplan.paid_kit import Move
+from aifactory.buyplan.moves import Move
 from aifactory.buyplan.ports import NAMED_SHARE
 from aifactory.units import percent
 
@@ -22,6 +22,7 @@ COLUMNS = [
     "last_month",
     "share_low",
     "share_high",
+    "rented_until",
     "porting_usd",
     "measured",
     "move_saving_usd",
@@ -34,7 +35,7 @@ COLUMNS = [
 def moves_frame(moves: Sequence[Move], months: Sequence[str]) -> pd.DataFrame:
     """One row per use case that moves, `COLUMNS`, by what its move saves at present value, most first.
 
-    share_low, share_high: of its work there in the months in which it is there. measured: own measurements show its rate
+    share_low, share_high: of its work there in the months in which it is there. rented_until: month until which hours are rented for it beside what stands, empty where none. measured: own measurements show its rate
     there. move_saving_usd: of the whole move, that may take several use cases, with porting and rework taken off;
     move_least_usd what it must save to be made; move_low_usd the saving at the low end of rates that were not measured there, loss_probability the chance that it saves nothing.
     """
@@ -46,7 +47,7 @@ def moves_frame(moves: Sequence[Move], months: Sequence[str]) -> pd.DataFrame:
                 continue
             low, high = (float(of(np.asarray(guest.share)[there])) for of in (np.min, np.max))
             about = (guest.use_case_id, guest.region, move.home_id, guest.accelerator_id)
-            about += (months[there[0]], months[there[-1]], low, high)
+            about += (months[there[0]], months[there[-1]], low, high, months[move.rented_to] if move.rented_to else "")
             shown = guest.facts.get("tier") in OWN_EVIDENCE
             rows.append(
                 (
@@ -69,7 +70,12 @@ def move_sentences(moves: Sequence[Move], months: Sequence[str], plan_usd: float
     told = [move.sentence(months) for move in sorted(named, key=lambda one: -one.saving_usd)]
     if not small:
         return told, []
-    count = f"{len(small)} move{'s' * (len(small) > 1)} to idle capacity save{'s' * (len(small) == 1)}"
+    kind = (
+        "to idle capacity"
+        if not any(move.rented_to for move in small)
+        else "of work that runs elsewhere for some months"
+    )
+    count = f"{len(small)} move{'s' * (len(small) > 1)} {kind} save{'s' * (len(small) == 1)}"
     usd = money(sum(move.saving_usd for move in small))
     each = "" if len(small) == 1 else "each "
     return told, [

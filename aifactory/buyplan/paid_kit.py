@@ -22,17 +22,17 @@ is owed either way.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr
 
 from aifactory.benchmark.telemetry import OWN_EVIDENCE
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.excluded import Cells, Values
-from aifactory.buyplan.governance import money
+from aifactory.buyplan.moves import Move
 from aifactory.buyplan.ports import LEAST_SHARE, platform_classes, quick_values
+from aifactory.buyplan.until_delivered import may_stay, months_to_deliver, staying
 from aifactory.buyplan.until_ported import NO_PORT, UntilPorted, beside
 from aifactory.demand.scenarios import Paths
 from aifactory.fleet.guests import Guest, guest_of, with_guests
@@ -44,79 +44,11 @@ from aifactory.fleet.streams import EXPECTED, KEY, Streams
 from aifactory.inputs.plan import Plan
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.outcome import PILOT_MONTHS
-from aifactory.units import percent
 
 #: Weights of the saving at the low end of a rate, in the middle and at the high end: P10, P50 and P90.
 WEIGHTS = {"low": 0.3, "units_per_s_per_accelerator": 0.4, "high": 0.3}
-#: Standard deviations from the middle of a normal distribution to its P10.
-TO_P10 = 1.2815515655446004
 #: Rules against choosing a platform for good: what stands there serves all the same, as long as it is supported.
 OF_BUYING = ("availability", "region", "price", "support end")
-
-
-@dataclass(frozen=True)
-class Move:
-    """Use cases of a platform and region on capacity that is paid for: the guests, the platform chosen for them, what is saved.
-
-    `porting_usd` by use case is paid once; it and `rework_usd`, changes that are made a second time, are counted in `saving_usd`,
-    which is at present value. `low_usd` is the saving at the low end of the rates where own measurements do not show them, else not a number. A move that saves
-    less than `least_usd` is not made: where inputs move by a little across that mark, the cost of the plan does by as much.
-    `last_work` is the last month (from 0) in which a guest has work, `supported_to` the last in which the capacity is supported, where known.
-    """
-
-    guests: tuple[Guest, ...]
-    home_id: str
-    porting_usd: Mapping[str, float]
-    rework_usd: float = 0.0
-    saving_usd: float = 0.0
-    low_usd: float = np.nan
-    least_usd: float = 0.0
-    last_work: int = 10**6
-    supported_to: str = ""
-
-    @property
-    def loss_probability(self) -> float:
-        """Chance that it saves nothing, the saving normal on the side of the low end; 0 where that end (P10) saves too."""
-        if not self.low_usd < 0 < self.saving_usd:
-            return 0.0
-        return float(ndtr(-TO_P10 * self.saving_usd / (self.saving_usd - self.low_usd)))
-
-    @property
-    def place(self) -> tuple[str, str]:
-        """Region and accelerator of the capacity."""
-        return self.guests[0].region, self.guests[0].accelerator_id
-
-    def sentence(self, months: Sequence[str]) -> str:
-        """Who runs where and until when, and what that saves."""
-        share = np.array([guest.share for guest in self.guests])
-        served = np.flatnonzero(share[:, 1:].any(axis=0)) + 1
-        busy = share[:, served][share[:, served] > 0]
-        low, high = percent(float(busy.min())), percent(float(busy.max()))
-        part = "" if busy.min() >= 1 else f" by {high if low == high else f'{low} to {high}'}"
-        first, last = months[served[0]], months[served[-1]]
-        ends, when = served[-1] < min(len(months) - 1, self.last_work), f"from {first} on"
-        if ends:
-            when = f"in {first}" if first == last else f"from {first} to {last}"
-            when += ", when its support ends" * (last == self.supported_to)
-        after = [*(["the rest"] if part else []), *(["all of it later"] if ends else [])]
-        rest = f", {' and '.join(after)} on {self.home_id}" if after else ""
-        names = ", ".join(guest.use_case_id for guest in self.guests)
-        usd = sum(self.porting_usd.values()) + self.rework_usd
-        work = f", {money(usd)} of work for it counted" if usd > 0 else ""
-        shown = all(guest.facts.get("tier") in OWN_EVIDENCE for guest in self.guests)
-        test = "" if shown else "; what it does there is predicted, so test it on own prompts before"
-        if self.low_usd < 0:
-            test += f": at the low end of the rate it would lose {money(-self.low_usd)}, and the chance of a loss is {percent(self.loss_probability)}"
-        return (
-            f"{names} in {self.place[0]} run{'s' * (len(self.guests) == 1)}{part} on {self.place[1]} {when}{rest}: that capacity is owned "
-            f"or committed and would stand idle. It saves {money(self.saving_usd)} at present value{work}{test}{self._mark()}."
-        )
-
-    def _mark(self) -> str:
-        """How far the saving is from the least that is worth a move; empty where none was asked."""
-        if self.least_usd <= 0:
-            return ""
-        return f"; below {money(self.least_usd)} it would not be made: a change of inputs that takes it there raises the cost of the plan by as much"
 
 
 def decide_moves(
@@ -128,20 +60,26 @@ def decide_moves(
     period: str,
     chosen: Streams | None = None,
     until: UntilPorted = NO_PORT,
+    today: Mapping[tuple[str, str], str] | None = None,
 ) -> list[Move]:
-    """Use cases that run on capacity paid for; nothing is planned where none stands idle.
+    """Use cases that run on capacity paid for, or stay on hours of their platform until orders come; nothing is planned where neither can be.
 
     Parameters
     ----------
     case, rebuild : the case without moves, and what makes one with some.
     chosen, until : its streams where all run on the platform chosen from the first month on, and what differs until ports end;
         without them no port is open.
+    today : accelerator of today by use case and region, where it is known; without it none is.
     """
     base, moves, prices = case.streams if chosen is None else until.waited(chosen), [], None
     rework = _rework(base, cells, case.plan, case.runs_on)
-    while offers := _offers(case, (base, until), moves, cells, period):
+    stay = may_stay(case, base, today or {}, cells.supported_to)
+    while offers := _offers(case, (base, until), moves, cells, period, stay):
         prices = prices or _Prices(quick_values(case, paths, cells), (base, until), cells, case.plan)
-        found = [prices.paying(offer, moves) for offer in bundles(offers, rework)]
+        idle = [offer for offer in offers if offer.guests[0].share[1:].any()]
+        made = [*bundles(idle), *_staying(case, offers, stay)]
+        made = [replace(move, rework_usd=sum(rework(guest) for guest in move.guests)) for move in made]
+        found = [prices.paying(offer, moves) for offer in made]
         found = sorted((move for move in found if move), key=lambda move: -move.saving_usd)
         best = next((kept for move in found if (kept := prices.worth_it(move, moves))), None)
         if best is None:
@@ -187,14 +125,35 @@ def _left_out(case: Case) -> set[tuple[str, str]]:
     }
 
 
+def _staying(case: Case, offers: Sequence[Move], stay: Mapping[tuple[str, str], tuple[str, int]]) -> list[Move]:
+    """The offers at a platform of today, alone and together, with all of the work there until an order for the new platform comes."""
+    last = {(key, chip): month for key, (chip, month) in stay.items()}
+    there = [offer for offer in offers if (_key(offer), offer.place[1]) in last]
+    return [
+        staying(move, months)
+        for move in bundles(there)
+        for months in months_to_deliver(case, (move.place[0], move.home_id))
+        if months <= min(last[(guest.use_case_id, guest.region), guest.accelerator_id] for guest in move.guests)
+    ]
+
+
+def _key(offer: Move) -> tuple[str, str]:
+    return offer.guests[0].use_case_id, offer.guests[0].region
+
+
 def _offers(
-    case: Case, streams: tuple[Streams, UntilPorted], moves: Sequence[Move], cells: Cells, period: str
+    case: Case,
+    streams: tuple[Streams, UntilPorted],
+    moves: Sequence[Move],
+    cells: Cells,
+    period: str,
+    stay: Mapping[tuple[str, str], tuple[str, int]],
 ) -> list[Move]:
-    """Every use case of the plan on idle capacity of its region that it can run on; shares may exceed 1: room over need."""
+    """Every use case of the plan on idle capacity of its region that it can run on, or where it may `stay`; shares may exceed 1: room over need."""
     base, until = streams
     about = cells.accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")
     idle = _supported(idle_accelerators(case, about["accelerators_per_node"].fillna(1.0)), base.months, cells)
-    if not idle:
+    if not idle and not stay:
         return []
     barred = cells.exclusions[~cells.exclusions["rule"].isin(OF_BUYING)]
     barred = set(barred[KEYS].itertuples(index=False, name=None))
@@ -208,7 +167,10 @@ def _offers(
         for cell in able[able["use_case_id"] == stream.use_case_id].to_dict("records"):
             key, place = (stream.use_case_id, cell["accelerator_id"]), (stream.region, cell["accelerator_id"])
             known = np.isfinite(once.get(key, np.nan)) and key not in barred
-            if place not in idle or place[1] == stream.accelerator_id or not known or key[:1] + place[:1] in moved:
+            stays = stay.get((stream.use_case_id, stream.region), ("", 0))[0] == place[1]
+            if place[1] == stream.accelerator_id or not known or key[:1] + place[:1] in moved:
+                continue
+            if place not in idle and not stays:
                 continue
             if not _fits(case, cell, place[0], about.loc[place[1]]):
                 continue
@@ -217,8 +179,9 @@ def _offers(
             port = stream.use_case_id, about.loc[place[1], "platform_class"], period
             if porting > 0 or case.plan.port_begun(*port):
                 first += case.plan.months_to_port(*port)
-            share = _room(base, pd.Series(cell), stream.region, idle[place], first, case, cells)
-            if share[1:].any():
+            none = np.zeros(len(base.months))
+            share = _room(base, pd.Series(cell), stream.region, idle.get(place, none), first, case, cells)
+            if share[1:].any() or stays:
                 guest = beside(until.guests, [guest_of(pd.Series(cell), stream.region, share)])[-1]
                 found.append(
                     Move(
@@ -253,17 +216,16 @@ def _fits(case: Case, cell: dict, region: str, chip: pd.Series) -> bool:
     return bool(pd.isna(need) or node_for(need, node, catalogue, joined) > 0)
 
 
-def bundles(offers: Sequence[Move], rework_usd: Callable[[Guest], float]) -> list[Move]:
+def bundles(offers: Sequence[Move]) -> list[Move]:
     """Each use case alone, and all of a platform that can go to the same place: a node is saved only when it is empty.
 
-    Shares are room over need; together, room over the sum of needs, at most 1. `rework_usd`: of a guest with its share.
+    Shares are room over need; together, room over the sum of needs, at most 1.
     """
     groups: dict[tuple, list[Move]] = {}
     for offer in offers:
         groups.setdefault((offer.home_id, *offer.place), []).append(offer)
     some = [*([offer] for offer in offers), *(group for group in groups.values() if len(group) > 1)]
-    found = [_together(group) for group in some]
-    return [replace(move, rework_usd=sum(rework_usd(guest) for guest in move.guests)) for move in found]
+    return [_together(group) for group in some]
 
 
 def _rework(base: Streams, cells: Cells, plan: Plan, runs_on: Mapping[str, str]) -> Callable[[Guest], float]:
@@ -359,7 +321,9 @@ class _Prices:
         return replace(move, low_usd=at_low) if np.isfinite(mean) and mean > least else None
 
     def _tests_usd(self, move: Move, moves: Sequence[Move]) -> float:
-        """Staff that tests what own measurements do not show, once for each use case and accelerator; the kit stands idle."""
+        """Staff that tests what own measurements do not show, once for each use case and accelerator; the kit stands idle. None where work stays where it runs."""
+        if move.rented_to:
+            return 0.0
         known = {(guest.use_case_id, guest.accelerator_id) for other in moves for guest in other.guests}
         asked = {(guest.use_case_id, guest.accelerator_id) for guest in move.guests if guest.facts.get("tier") not in OWN_EVIDENCE}  # fmt: skip
         return (

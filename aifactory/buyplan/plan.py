@@ -11,7 +11,7 @@ import pandas as pd
 
 from aifactory.buyplan.attribution import unit_cost_frame, unit_summary_frame
 from aifactory.buyplan.backtest_history import HistoryBasis, history_basis
-from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame
+from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame, pools_frame
 from aifactory.buyplan.booking import leases_frame, tax_regimes_frame
 from aifactory.buyplan.case import Answer, Case, Solution, justified, solve_expected
 from aifactory.buyplan.caveats import example_sentences, support_sentences, surplus_sentences, warnings_list
@@ -29,11 +29,12 @@ from aifactory.buyplan.job_capacity import JOB_QUEUE
 from aifactory.buyplan.keep import earlier_steps
 from aifactory.buyplan.launches import demand_paths, launching_in, put_off
 from aifactory.buyplan.models_held import room_sentences
+from aifactory.buyplan.moves import Move
 from aifactory.buyplan.moves_told import move_sentences, moves_frame
 from aifactory.buyplan.no_platform import no_platform_sentences
 from aifactory.buyplan.options_table import break_even_frame, options_frame
 from aifactory.buyplan.order_months import first_months
-from aifactory.buyplan.paid_kit import Move, decide_moves
+from aifactory.buyplan.paid_kit import decide_moves
 from aifactory.buyplan.ports import Ports, decide_ports, platform_classes
 from aifactory.buyplan.prepare import Prepared, Setting, setting_of
 from aifactory.buyplan.reasons import with_reasons
@@ -60,7 +61,7 @@ from aifactory.fleet.streams import NO_PLATFORM, Streams, not_sized_sentences
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.hosted import RUNS_HOSTED
 from aifactory.inputs.plan import Plan
-from aifactory.inventory.today import baseline_accelerators
+from aifactory.inventory.today import baseline_accelerators, known_by_region
 from aifactory.shortlist.exclusions import support_until
 from aifactory.shortlist.outcome import reasons_not_chosen
 
@@ -110,7 +111,9 @@ class BuyPlan:
     hosted: pd.DataFrame = field(default_factory=pd.DataFrame)  # what the optimiser would send to hosted models
     what_ifs: pd.DataFrame = field(default_factory=pd.DataFrame)  # each named scenario against the expected one
     other_nodes: pd.DataFrame = field(default_factory=pd.DataFrame)  # offers in nodes that the pools cannot take
-    moves: pd.DataFrame = field(default_factory=pd.DataFrame)  # work on capacity that is paid for and would stand idle
+    moves: pd.DataFrame = field(
+        default_factory=pd.DataFrame
+    )  # work that runs elsewhere for some months: on idle capacity, or where it runs now
     ports: pd.DataFrame = field(default_factory=pd.DataFrame)  # what is ported to its platform, and what is not
     hosted_today: pd.DataFrame = field(default_factory=pd.DataFrame)  # stay on the hosted model of today, or move?
     futures: FuturesBasis | None = None  # what `compare_futures` prices on many paths
@@ -294,7 +297,7 @@ def _on_platforms(
     ports = decide_ports(
         made.case, again, choice=shortlist.choice, matrix=shortlist.matrix, today=today, cells=cells, paths=paths
     )
-    known = {"chosen": setting.restream(ws.plan), "until": setting.until}
+    known = {"chosen": setting.restream(ws.plan), "until": setting.until, "today": known_by_region(ws)}
     moves = decide_moves(made.case, moved, cells=cells, paths=paths, period=ws.period, **known)
     return setting, made, ports, moves
 
@@ -432,17 +435,3 @@ def report(
         leases=leases_frame(case, answer, justified(answer.expected)),
         returns=returns_basis(case, answer, api),
     )
-
-
-def pools_frame(case: Case, answer: Answer, installed: pd.DataFrame) -> pd.DataFrame:
-    """Accelerators installed and needed per region and accelerator, chosen or only installed."""
-    load, size = answer.expected.load, case.slots.size
-    held = case.slots.total(load.held * size, case.pools)
-    frame = case.streams.pools[["region", "accelerator_id"]].assign(
-        needed_now=held[0], average_now=load.average[0], needed_end=held[-1], needed_max=held.max(axis=0, initial=0.0)
-    )
-    have = installed.groupby(["region", "accelerator_id"], as_index=False)["installed"].sum()
-    frame = frame.merge(have, on=["region", "accelerator_id"], how="outer")
-    numbers = ["installed", "needed_now", "average_now", "needed_end", "needed_max"]
-    frame[numbers] = frame[numbers].fillna(0.0)
-    return frame[["region", "accelerator_id", *numbers]].sort_values(["region", "accelerator_id"], ignore_index=True)

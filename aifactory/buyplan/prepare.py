@@ -12,7 +12,7 @@ import pandas as pd
 from aifactory.buyplan.case import Case, build_case
 from aifactory.buyplan.chain_streams import size_chain_streams
 from aifactory.buyplan.job_capacity import queue_capacity
-from aifactory.buyplan.paid_kit import Move
+from aifactory.buyplan.moves import Move
 from aifactory.buyplan.reserve_curve import Place, SizedReserve, over_average, size_stream_reserves
 from aifactory.buyplan.staying import Staying
 from aifactory.buyplan.until_ported import UntilPorted, until_ported

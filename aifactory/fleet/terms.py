@@ -148,6 +148,11 @@ def _lead_weeks(stated: np.ndarray, longest: float) -> np.ndarray:
     return np.where(np.isnan(stated), np.where(OWN_SITE, longest, 0.0)[:, None], stated)
 
 
+def months_of_lead(weeks: np.ndarray) -> np.ndarray:
+    """Whole months from order to use, of weeks."""
+    return np.ceil(weeks / WEEKS_PER_MONTH).astype(int)
+
+
 def spot_is_cheaper(offers: Offers, plan: Plan) -> np.ndarray:
     """[P] pools whose hours cost less on spot, work lost to interruptions included."""
     return spot_usd_per_hour(offers.spot, plan.value("spot_interruption_share")) < offers.on_demand
@@ -168,7 +173,7 @@ def build_terms(offers: Offers, slots: Slots, plan: Plan, largest: np.ndarray) -
     node[at] = size
     available = np.isfinite(offers.rent) & (offers.minimum <= np.maximum(largest, node))
     horizon = plan.horizon_months
-    lead = np.ceil(offers.lead_weeks / WEEKS_PER_MONTH).astype(int)
+    lead = months_of_lead(offers.lead_weeks)
     term = np.where(bought, horizon + 1, np.maximum(offers.term, 1)).astype(int)
     spot = np.minimum(spot_usd_per_hour(offers.spot, plan.value("spot_interruption_share")), offers.on_demand)
     rented = rented_usd_per_hour(

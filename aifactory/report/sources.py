@@ -54,7 +54,7 @@ TABLE_SOURCES: dict[str, dict[str, str]] = {
         "api": "api_prices and use_cases tables",
         "hosted": f"api_prices table; {_PATHS}",
         "hosted_today": f"billing, demand_windows and api_prices tables; {_PATHS}",
-        "moves": f"commitments and benchmarks tables; {_PATHS}",
+        "moves": f"commitments, prices and benchmarks tables; {_PATHS}",
         "ports": f"use_cases table and plan.yaml; {_PATHS}",
         "governance": "plan.yaml; lifecycle and decisions tables; orders of the plan",
         "plans_on_own_past": "hourly demand of the workspace; prices table",

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from bp_company import PERIOD, make_inputs, make_plan, make_prices
 
-from aifactory.buyplan.bands import bands_frame, orders_frame
+from aifactory.buyplan.bands import bands_frame, orders_frame, pools_frame
 from aifactory.buyplan.case import rebuilt, solve_case
 from aifactory.buyplan.caveats import (
     EXAMPLE_SOURCE,
@@ -29,7 +29,6 @@ from aifactory.buyplan.governance import (
     signed_now,
 )
 from aifactory.buyplan.options_table import options_frame
-from aifactory.buyplan.plan import pools_frame
 from aifactory.buyplan.statements import roi_frame
 from aifactory.units import percent
 

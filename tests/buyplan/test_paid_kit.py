@@ -39,7 +39,17 @@ TERM = order(24, -8, 5, place=("eu", "old"))
 RENT = 24 * 2.0 * 730
 
 
-def facts(rate=0.5, porting=0.0, excluded=False, tier="measured", low=0.9, rework=0.0, rule="SLO", supported_to=""):
+def facts(
+    rate=0.5,
+    porting=0.0,
+    excluded=False,
+    tier="measured",
+    low=0.9,
+    rework=0.0,
+    rule="SLO",
+    supported_to="",
+    prices=PRICES,
+):
     keys = {"use_case_id": ["chat", "chat", "train"], "accelerator_id": ["acc", "old", "acc"]}
     each = np.array([1.0, rate, 1 / 3600])
     capacity = pd.DataFrame({**keys, "units_per_s_per_accelerator": each, "low": low * each, "high": 1.1 * each, "tier": tier,
@@ -50,18 +60,18 @@ def facts(rate=0.5, porting=0.0, excluded=False, tier="measured", low=0.9, rewor
     )
     rules = pd.DataFrame({"use_case_id": ["chat"], "accelerator_id": ["old"], "rule": [rule], "reason": ["x"]})
     ends = {"old": supported_to} if supported_to else {}
-    rules, sold = rules if excluded else rules.iloc[:0], node_offers(PRICES, PLAN, TODAY)
+    rules, sold = rules if excluded else rules.iloc[:0], node_offers(prices, PLAN, TODAY)
     return Cells(capacity, rules, penalties, ABOUT, sold, supported_to=ends)
 
 
 @pytest.fixture
 def decided(tiny):
-    def decide(*rows, home="acc", demand=None, plan=PLAN, runs_on=None, **changes):
-        cells = facts(**changes)
+    def decide(*rows, home="acc", demand=None, plan=PLAN, runs_on=None, today=None, prices=PRICES, **changes):
+        cells = facts(prices=prices, **changes)
         choice = pd.DataFrame({"use_case_id": ["chat", "train"], "accelerator_id": [home, "acc"]})
         inputs = {"capacity": cells.capacity, "accelerators": ABOUT, "choice": choice}
         plan = plan.model_copy(update={"reserve": dict.fromkeys(plan.reserve, 0.0)})
-        case = tiny(plan=plan, prices=PRICES, inputs=inputs, **(demand or {}))
+        case = tiny(plan=plan, prices=prices, inputs=inputs, **(demand or {}))
         case = rebuilt(replace(case, book=book_of(*rows), runs_on=runs_on or {}), plan, case.streams)
 
         def build(moves):
@@ -70,7 +80,7 @@ def decided(tiny):
             streams = with_guests(case.streams, guests, ABOUT, plan)
             return rebuilt(replace(case, porting=due), plan, streams)
 
-        moves = decide_moves(case, build, cells=cells, paths=paths_of(case, 4, 0.0), period=PERIOD)
+        moves = decide_moves(case, build, cells=cells, paths=paths_of(case, 4, 0.0), period=PERIOD, today=today)
         return case, build(moves), moves
 
     return decide
@@ -368,3 +378,66 @@ def test_nodes_that_stand_must_hold_a_replica(replica, node, fits):
     case = SimpleNamespace(streams=SimpleNamespace(pools=pools))
     chip = pd.Series({"accelerators_per_node": 1.0, "largest_slice": np.nan})
     assert paid_kit._fits(case, {"accelerator_id": "old", "replica_accelerators": replica}, "eu", chip) is fits
+
+
+def with_hours(old_usd, *, lead_weeks=13.0):
+    """Hours of `old` at a price, and `acc` reserved at USD 2 from a lead time on, else at USD 4 an hour."""
+    reserved = {
+        "purchase_option": "reserved_1y",
+        "usd_per_accelerator_hour": 2.0,
+        "term_months": 12,
+        "lead_time_weeks": lead_weeks,
+    }
+    hours = {"accelerator_id": "old", "purchase_option": "on_demand", "usd_per_accelerator_hour": old_usd}
+    return make_prices(reserved, hours).iloc[[0, 2, 3]].reset_index(drop=True)
+
+
+AT_OLD = {("chat", "eu"): "old"}
+
+
+def test_work_stays_on_hours_of_its_platform_until_an_order_for_the_new_one_comes(decided):
+    """Three months of lead: chat's 8 of acc at USD 4 an hour, or 16 of old at USD 1."""
+    case, moved, moves = decided(today=AT_OLD, prices=with_hours(1.0))
+    assert [(m.guests[0].use_case_id, m.home_id, m.place, m.rented_to) for m in moves] == [
+        ("chat", "acc", ("eu", "old"), 3)
+    ]
+    assert moves[0].guests[0].share.tolist() == [1.0] * 4 + [0.0] * 9
+    assert moves[0].saving_usd == pytest.approx(3 * 730 * (8 * 4.0 - 16 * 1.0))
+    assert spent(case) - spent(moved) == pytest.approx(moves[0].saving_usd)
+    said = moves[0].sentence(moved.streams.months)
+    assert said.startswith(f"chat in eu stays on old from {month(1)} to {month(3)}, all of it later on acc: until an order for acc can come, after {month(3)}, hours of today's platform cost less.")  # fmt: skip
+    assert moves_frame(moves, moved.streams.months)["last_month"].tolist() == [month(3)]
+
+
+@pytest.mark.parametrize(
+    ("old_usd", "lead_weeks", "today", "changes"),
+    [
+        (2.0, 13.0, AT_OLD, {}),  # hours cost the same there
+        (1.0, 0.0, AT_OLD, {}),  # an order comes at once
+        (1.0, 13.0, {}, {}),  # nobody knows where it runs
+        (1.0, 13.0, {("chat", "us"): "old"}, {}),
+        (1.0, 13.0, AT_OLD, {"excluded": True}),
+        (1.0, 13.0, AT_OLD, {"supported_to": month(2)}),
+    ],
+)
+def test_work_does_not_stay_where_that_saves_nothing_or_is_not_known(decided, old_usd, lead_weeks, today, changes):
+    assert decided(today=today, prices=with_hours(old_usd, lead_weeks=lead_weeks), **changes)[2] == []
+
+
+def test_work_stays_on_what_is_committed_and_on_hours_beside_it(decided):
+    """Twelve of old are paid for until month 5 begins: half of chat's peak; its other half stays on hours for the lead time of three months."""
+    half = order(12, -8, 5, place=("eu", "old"))
+    _, moved, moves = decided(half, today=AT_OLD, prices=with_hours(1.0))
+    assert [move.rented_to for move in moves] == [3]
+    assert moves[0].guests[0].share.tolist() == pytest.approx([1.0] * 4 + [0.5] + [0.0] * 8)
+    assert f"after {month(3)}, hours of today's platform cost less, and later its capacity is owned" in moves[0].sentence(moved.streams.months)  # fmt: skip
+    assert np.diff([spent(one) for one in (moved, decided(half, prices=with_hours(1.0))[1])])[0] > 0
+
+
+@pytest.mark.parametrize("weeks", [4.0, 9.0, 26.0])
+@pytest.mark.parametrize("usd", [0.3, 1.1, 1.7, 2.2, 5.0])
+def test_what_staying_saves_falls_with_the_price_of_its_hours(decided, usd, weeks):
+    """Hours of chat: 16 of old or 8 of acc at USD 4, by month of lead; below half a per cent of the cost nothing is worth a move."""
+    case, _, moves = decided(today=AT_OLD, prices=with_hours(usd, lead_weeks=weeks))
+    saved = np.ceil(weeks / (365 / 84)) * 730 * (8 * 4.0 - 16 * usd)
+    assert [move.saving_usd for move in moves] == pytest.approx([saved] if saved > 0.005 * spent(case) else [])
