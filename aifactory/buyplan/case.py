@@ -10,7 +10,7 @@ import pandas as pd
 
 from aifactory.buyplan.ledger import PORTING, REWORK, UNUSED, Ledger, build_ledger
 from aifactory.finance.tco import price_index
-from aifactory.fleet.compute import price_orders
+from aifactory.fleet.compute import price_orders, work_to_come
 from aifactory.fleet.nodes import TOLERANCE, Load, Slots, build_load, build_slots, node_counts, pool_level
 from aifactory.fleet.orders import FLEXIBLE, Orders, cheapest_decisions, committed_first, follow, with_firm_orders
 from aifactory.fleet.placed import Placed, placed_before, unused_placed, unused_usd
@@ -101,6 +101,11 @@ class Case:
             return lines
         owed = unused_usd(self.book, self.streams.pools, self.streams.months, self.plan)[1].sum(axis=1)
         return lines | ({UNUSED: owed} if owed.any() else {})
+
+    @property
+    def on_site(self) -> np.ndarray:
+        """Accelerators placed before that stand on an own site, [T + 1, P], until the last expected work of their pool: then they are off, and can go."""
+        return self.placed.on_site * work_to_come(self.loads[EXPECTED])
 
     @property
     def unused(self) -> Placed:

@@ -27,10 +27,11 @@ from aifactory.buyplan.stress.replan import Replanner
 from aifactory.buyplan.stress.world import world_of
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.cashflow import discount_factors
+from aifactory.fleet.compute import work_to_come
 from aifactory.fleet.guests import chance_beside_spares, guest_of, rows_of
 from aifactory.fleet.node_sizes import offers_of_pools, prices_at, replica_sizes, tried_sizes, with_sizes
 from aifactory.fleet.nodes import TooManyNodesError
-from aifactory.fleet.streams import ABOUT_POOLS, Streams, work_per_unit
+from aifactory.fleet.streams import ABOUT_POOLS, EXPECTED, Streams, work_per_unit
 from aifactory.fleet.terms import BOUGHT
 from aifactory.inputs.plan import Plan
 
@@ -192,8 +193,9 @@ class Values:
         if size is not None and replica_sizes(streams)[0] <= size:
             return self._cost(self.case, with_sizes(streams, [size]))
         held = offers_of_pools(self.offers, streams)
-        if held.empty:
-            return np.inf
+        if held.empty:  # what stands there may still serve
+            node = float(streams.pools["accelerators_per_node"].iloc[0])
+            return self._cost(self.case, streams) if replica_sizes(streams)[0] <= node else np.inf
         return min(
             self._cost(self._priced(place, prices_at(held, np.array([node]))), with_sizes(streams, [node]))
             for node in tried_sizes(streams, held)[0]
@@ -213,7 +215,7 @@ class Values:
         except TooManyNodesError:
             return np.inf
         problem = problem_over(case, stream_paths(case, self.paths), limits=False)
-        if not problem.orders and not (problem.on_demand_most > 0).all():
+        if not problem.orders and not (problem.on_demand_most > 0).all() and not case.owned[1:].any():
             return np.inf
         return Replanner(world_of(problem), np.zeros(len(problem.orders))).at_weights(self.weights)[1] + _standing_usd(
             case
@@ -221,13 +223,15 @@ class Values:
 
 
 def _standing_usd(case: Case) -> float:
-    """Present value of running what orders placed before provide: power, space, support, people and storage, as the ledger has them."""
+    """Present value of running what orders placed before provide: power, space, support, people and storage, as the ledger has them: that on an own site until its last work."""
     terms, at = case_terms(case), case.slots.pool
     paid = sum(
         getattr(terms, f"{name}_usd_month")[BOUGHT] * share[:, at]
         for name, share in case.placed.on_site_shares().items()
     )
-    paid = paid + terms.around_usd_month + case.placed.support_each_usd[:, at] * case.slots.size
+    paid = paid + case.placed.support_each_usd[:, at] * case.slots.size
+    off, housed = ~work_to_come(case.loads[EXPECTED])[:, at], case.placed.on_site_shares()["energy"][:, at]
+    paid = paid * ~off + terms.around_usd_month * (1.0 - off * housed)
     factors = discount_factors(len(case.owned), case.plan.value("wacc"))
     return float(factors[1:] @ (case.owned * paid)[1:].sum(axis=1))
 

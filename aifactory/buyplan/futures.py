@@ -29,6 +29,7 @@ from aifactory.demand.scenarios import Paths
 from aifactory.finance.options import COMMITTED_OPTIONS, drawn_kw
 from aifactory.finance.prices import OWN_SITE_OPTIONS
 from aifactory.finance.tco import around_usd_per_hour
+from aifactory.fleet.compute import work_to_come
 from aifactory.fleet.nodes import TOLERANCE, Load
 from aifactory.fleet.orders import FLEXIBLE
 from aifactory.fleet.sites import in_sites
@@ -38,6 +39,8 @@ from aifactory.units import HOURS_PER_MONTH
 
 #: Shares of a month's hours in the load blocks of each pool, from its highest hours down: hours beyond a commitment come out within 1 %.
 BLOCK_SHARES = (0.05, 0.05, *(0.1,) * 9)
+#: Months for which no kit is bought to hold a reserve alone.
+BRIEF_MONTHS = 6
 QUARTERS = 3
 #: Paths in the report; proven gap and the limit of a solve, which stands only in the way of a run without end.
 PATHS, GAP, TIME_LIMIT_S = 100, 0.005, 300.0
@@ -240,7 +243,7 @@ def _power(case: Case, problem: Problem) -> dict[str, object]:
     most = np.array([np.inf if r.power_limit_kw is None else r.power_limit_kw for r in case.plan.regions])
     at = site[:, None] == np.arange(len(most))
     housed = np.isin(np.arange(problem.platforms), [option.platform for option in problem.options if option.on_site])
-    here = taken(case, case.placed.on_site[1:])[POWER]
+    here = taken(case, case.on_site[1:])[POWER]
     reach = here.max(axis=0) + (problem.kw * _useful(problem) * housed) @ at
     most = np.where(reach <= most, np.inf, np.maximum(most, here))
     if np.isinf(most).all():
@@ -255,7 +258,7 @@ def _space(case: Case) -> dict[str, object]:
     most = np.array([np.inf if r.space_limit_servers is None else r.space_limit_servers for r in case.plan.regions])
     if np.isinf(most).all():
         return {}
-    stand = taken(case, case.placed.on_site[1:])[SPACE]
+    stand = taken(case, case.on_site[1:])[SPACE]
     named = tuple(region.name for region in case.plan.regions)
     return {"space_nodes": np.maximum(most - stand, 0.0), "site": site_of(case), "site_names": named}
 
@@ -281,8 +284,14 @@ def _vendors(case: Case) -> dict[str, object]:
 
 
 def _floor(case: Case, load: Load) -> np.ndarray:
-    """Accelerators to hold by month and pool: the fleet of a scenario with its reserve where no hours can be rented."""
-    held = case.slots.total(load.held[1:] * case.slots.size, case.pools)
+    """Accelerators to hold by month and pool: the fleet of a scenario with its reserve where no hours can be rented.
+
+    Where the work of a pool ends within `BRIEF_MONTHS`, what stands is enough: nothing is bought for so short a time to hold a reserve alone.
+    """
+    held, stands = (
+        case.slots.total(slots[1:] * case.slots.size, case.pools) for slots in (load.held, load.held & case.owned)
+    )
+    held = np.where(work_to_come(load)[min(BRIEF_MONTHS + 1, len(load.level) - 1)], held, stands)
     return np.where(np.isfinite(case.offers.on_demand), 0.0, held)
 
 

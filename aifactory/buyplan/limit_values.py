@@ -82,7 +82,7 @@ def _sites(chosen: Chosen) -> list[tuple]:
     """Power and space of own hardware where a region states a limit and something of the plan is counted there."""
     problem, case = chosen.problem, chosen.case
     new = np.array([option.on_site for option, _ in problem.orders]) * chosen.best.nodes[: len(problem.orders)]
-    held, site, limits = taken(case, case.placed.on_site[1:] + problem.serves @ new), site_of(case), stated_limits(case)
+    held, site, limits = taken(case, case.on_site[1:] + problem.serves @ new), site_of(case), stated_limits(case)
     found = []
     for kind in UNITS:
         for at, region in enumerate(case.plan.regions):

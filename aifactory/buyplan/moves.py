@@ -11,7 +11,7 @@ from scipy.special import ndtr
 from aifactory.benchmark.telemetry import OWN_EVIDENCE
 from aifactory.buyplan.governance import money
 from aifactory.fleet.guests import Guest
-from aifactory.units import percent
+from aifactory.units import counted, percent
 
 #: Standard deviations from the middle of a normal distribution to its P10.
 TO_P10 = 1.2815515655446004
@@ -25,8 +25,8 @@ class Move:
     which is at present value. `low_usd` is the saving at the low end of the rates where own measurements do not show them, else not a number. A move that saves
     less than `least_usd` is not made: where inputs move by a little across that mark, the cost of the plan does by as much.
     `last_work` is the last month (from 0) in which a guest has work, `supported_to` the last in which the capacity is supported, where known.
-    `rented_to` is the month until which they stay on their platform of today with all of their work, hours rented beside what stands; 0: on
-    capacity alone that is paid for.
+    `stays_to` is the month until which they stay on their platform of today with all of their work, on what stands there and on hours; 0: on
+    capacity alone that is paid for. `needed`: nothing else would serve until then, so that no saving is asked.
     """
 
     guests: tuple[Guest, ...]
@@ -38,7 +38,8 @@ class Move:
     least_usd: float = 0.0
     last_work: int = 10**6
     supported_to: str = ""
-    rented_to: int = 0
+    stays_to: int = 0
+    needed: bool = False
 
     @property
     def loss_probability(self) -> float:
@@ -70,23 +71,25 @@ class Move:
         usd = sum(self.porting_usd.values()) + self.rework_usd
         work = f", {money(usd)} of work for it counted" if usd > 0 else ""
         shown = all(guest.facts.get("tier") in OWN_EVIDENCE for guest in self.guests)
-        test = "" if shown or self.rented_to else "; what it does there is predicted, so test it on own prompts before"
+        test = "" if shown or self.stays_to else "; what it does there is predicted, so test it on own prompts before"
         if self.low_usd < 0:
             test += f": at the low end of the rate it would lose {money(-self.low_usd)}, and the chance of a loss is {percent(self.loss_probability)}"
-        does = ("stay" if self.rented_to else "run") + "s" * (len(self.guests) == 1)
-        why = self._why(months, served[-1] > self.rented_to)
-        return (
-            f"{names} in {self.place[0]} {does}{part} on {self.place[1]} {when}{rest}: {why}. "
-            f"It saves {money(self.saving_usd)} at present value{work}{test}{self._mark()}."
-        )
+        does = ("stay" if self.stays_to else "run") + "s" * (len(self.guests) == 1)
+        why = self._why(months, served[-1] > self.stays_to)
+        told = f"{names} in {self.place[0]} {does}{part} on {self.place[1]} {when}{rest}: {why}."
+        if self.needed and not self.saving_usd > 0:
+            return told
+        return f"{told} It saves {money(self.saving_usd)} at present value{work}{test}{self._mark()}."
 
     def _why(self, months: Sequence[str], idle: bool) -> str:
         """`idle`: part of it, or all where no hours are rented, is idle capacity."""
         paid = "capacity is owned or committed and would stand idle"
-        if not self.rented_to:
+        if not self.stays_to:
             return f"that {paid}"
-        until = f"until an order for {self.home_id} can come, after {months[self.rented_to]}, hours of today's platform cost less"
-        return f"{until}, and later its {paid}" if idle else until
+        if self.needed:
+            return f"no hours of {self.home_id} are sold there, and no order for it can come before {months[self.stays_to + 1]}"
+        until = f"an order for {self.home_id} that takes {counted(self.stays_to, 'month')} serves from {months[self.stays_to + 1]} on, and until then that costs less"
+        return f"{until}; later its {paid}" if idle else until
 
     def _mark(self) -> str:
         """How far the saving is from the least that is worth a move; empty where none was asked."""

@@ -22,7 +22,7 @@ COLUMNS = [
     "last_month",
     "share_low",
     "share_high",
-    "rented_until",
+    "stays_until",
     "porting_usd",
     "measured",
     "move_saving_usd",
@@ -35,7 +35,7 @@ COLUMNS = [
 def moves_frame(moves: Sequence[Move], months: Sequence[str]) -> pd.DataFrame:
     """One row per use case that moves, `COLUMNS`, by what its move saves at present value, most first.
 
-    share_low, share_high: of its work there in the months in which it is there. rented_until: month until which hours are rented for it beside what stands, empty where none. measured: own measurements show its rate
+    share_low, share_high: of its work there in the months in which it is there. stays_until: month until which all of it stays where it runs today, on hours too where they are sold; empty where none. measured: own measurements show its rate
     there. move_saving_usd: of the whole move, that may take several use cases, with porting and rework taken off;
     move_least_usd what it must save to be made; move_low_usd the saving at the low end of rates that were not measured there, loss_probability the chance that it saves nothing.
     """
@@ -47,7 +47,7 @@ def moves_frame(moves: Sequence[Move], months: Sequence[str]) -> pd.DataFrame:
                 continue
             low, high = (float(of(np.asarray(guest.share)[there])) for of in (np.min, np.max))
             about = (guest.use_case_id, guest.region, move.home_id, guest.accelerator_id)
-            about += (months[there[0]], months[there[-1]], low, high, months[move.rented_to] if move.rented_to else "")
+            about += (months[there[0]], months[there[-1]], low, high, months[move.stays_to] if move.stays_to else "")
             shown = guest.facts.get("tier") in OWN_EVIDENCE
             rows.append(
                 (
@@ -72,7 +72,7 @@ def move_sentences(moves: Sequence[Move], months: Sequence[str], plan_usd: float
         return told, []
     kind = (
         "to idle capacity"
-        if not any(move.rented_to for move in small)
+        if not any(move.stays_to for move in small)
         else "of work that runs elsewhere for some months"
     )
     count = f"{len(small)} move{'s' * (len(small) > 1)} {kind} save{'s' * (len(small) == 1)}"

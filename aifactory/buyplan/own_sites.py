@@ -68,7 +68,7 @@ def taken(case: Case, accelerators: np.ndarray) -> dict[str, np.ndarray]:
 
 def stated_limits(case: Case) -> dict[tuple[str, str], Stated]:
     """Every stated limit by kind and region, with what stands there from before the plan."""
-    stands = taken(case, case.placed.on_site[1:])
+    stands = taken(case, case.on_site[1:])
     return {
         (kind, region.region): Stated(float(most), stands[kind][:, at])
         for at, region in enumerate(case.plan.regions)
@@ -131,7 +131,7 @@ def site_sentences(case: Case, answer: Answer) -> list[str]:
     """Where own hardware takes more power or space than is stated: what stands there alone, and with the orders of the plan."""
     state = answer.expected.orders.state
     new = np.isin(state, np.flatnonzero(OWN_SITE)) & (state != FLEXIBLE) & (state != OWNED)
-    housed = case.placed.on_site + case.slots.total(new * case.slots.size, case.pools)
+    housed = case.on_site + case.slots.total(new * case.slots.size, case.pools)
     total, names = taken(case, housed[1:]), [region.region for region in case.plan.regions]
     found = []
     for (kind, region), limit in stated_limits(case).items():

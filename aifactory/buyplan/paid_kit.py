@@ -32,7 +32,7 @@ from aifactory.buyplan.case import Case
 from aifactory.buyplan.excluded import Cells, Values
 from aifactory.buyplan.moves import Move
 from aifactory.buyplan.ports import LEAST_SHARE, platform_classes, quick_values
-from aifactory.buyplan.until_delivered import may_stay, months_to_deliver, staying
+from aifactory.buyplan.until_delivered import Today, delivery_to, may_stay, staying
 from aifactory.buyplan.until_ported import NO_PORT, UntilPorted, beside
 from aifactory.demand.scenarios import Paths
 from aifactory.fleet.guests import Guest, guest_of, with_guests
@@ -125,20 +125,22 @@ def _left_out(case: Case) -> set[tuple[str, str]]:
     }
 
 
-def _staying(case: Case, offers: Sequence[Move], stay: Mapping[tuple[str, str], tuple[str, int]]) -> list[Move]:
-    """The offers at a platform of today, alone and together, with all of the work there until an order for the new platform comes."""
-    last = {(key, chip): month for key, (chip, month) in stay.items()}
-    there = [offer for offer in offers if (_key(offer), offer.place[1]) in last]
-    return [
-        staying(move, months)
-        for move in bundles(there)
-        for months in months_to_deliver(case, (move.place[0], move.home_id))
-        if months <= min(last[(guest.use_case_id, guest.region), guest.accelerator_id] for guest in move.guests)
-    ]
+def _staying(case: Case, offers: Sequence[Move], stay: Mapping[tuple[str, str], Today]) -> list[Move]:
+    """The offers at a platform of today, alone and together, until an order for the new platform comes."""
+    there = [offer for offer in offers if _today(offer, stay)]
+    found = []
+    for move in bundles(there):
+        now, home = _today(move, stay), delivery_to(case, (move.place[0], move.home_id))
+        stands = now.sold or all(guest.share[1] > 0 for guest in move.guests)
+        kept = [months for months in home.months if stands and months <= now.last]
+        found += [staying(move, months, sold=now.sold, needed=months <= home.silent) for months in kept]
+    return found
 
 
-def _key(offer: Move) -> tuple[str, str]:
-    return offer.guests[0].use_case_id, offer.guests[0].region
+def _today(offer: Move, stay: Mapping[tuple[str, str], Today]) -> Today | None:
+    """Where the work of an offer runs today, if that is the place of the offer."""
+    now = stay.get((offer.guests[0].use_case_id, offer.guests[0].region))
+    return now if now and now.accelerator_id == offer.place[1] else None
 
 
 def _offers(
@@ -147,7 +149,7 @@ def _offers(
     moves: Sequence[Move],
     cells: Cells,
     period: str,
-    stay: Mapping[tuple[str, str], tuple[str, int]],
+    stay: Mapping[tuple[str, str], Today],
 ) -> list[Move]:
     """Every use case of the plan on idle capacity of its region that it can run on, or where it may `stay`; shares may exceed 1: room over need."""
     base, until = streams
@@ -167,7 +169,8 @@ def _offers(
         for cell in able[able["use_case_id"] == stream.use_case_id].to_dict("records"):
             key, place = (stream.use_case_id, cell["accelerator_id"]), (stream.region, cell["accelerator_id"])
             known = np.isfinite(once.get(key, np.nan)) and key not in barred
-            stays = stay.get((stream.use_case_id, stream.region), ("", 0))[0] == place[1]
+            now = stay.get((stream.use_case_id, stream.region))
+            stays = now is not None and now.sold and now.accelerator_id == place[1]
             if place[1] == stream.accelerator_id or not known or key[:1] + place[:1] in moved:
                 continue
             if place not in idle and not stays:
@@ -301,8 +304,10 @@ class _Prices:
         self._known: dict[tuple, float] = {}
 
     def paying(self, offer: Move, moves: Sequence[Move]) -> Move | None:
-        """A move beside others with what it saves; None where that is not above `LEAST_SHARE` of the cost of both platforms."""
+        """A move beside others with what it saves; None where that is not above `LEAST_SHARE` of the cost of both platforms, and something else would serve."""
         saved, least = self._saved(offer, moves)
+        if offer.needed and np.isfinite(saved):
+            return replace(offer, saving_usd=saved)
         return replace(offer, saving_usd=saved, least_usd=least) if np.isfinite(saved) and saved > least else None
 
     def worth_it(self, move: Move, moves: Sequence[Move]) -> Move | None:
@@ -310,7 +315,7 @@ class _Prices:
 
         None too where a low end is not known; a high end that is not known is the middle.
         """
-        if all(guest.facts.get("tier") in OWN_EVIDENCE for guest in move.guests):
+        if move.needed or all(guest.facts.get("tier") in OWN_EVIDENCE for guest in move.guests):
             return move
         low, high = at_end(move, "low"), at_end(move, "high") or move
         if low is None:
@@ -322,7 +327,7 @@ class _Prices:
 
     def _tests_usd(self, move: Move, moves: Sequence[Move]) -> float:
         """Staff that tests what own measurements do not show, once for each use case and accelerator; the kit stands idle. None where work stays where it runs."""
-        if move.rented_to:
+        if move.stays_to:
             return 0.0
         known = {(guest.use_case_id, guest.accelerator_id) for other in moves for guest in other.guests}
         asked = {(guest.use_case_id, guest.accelerator_id) for guest in move.guests if guest.facts.get("tier") not in OWN_EVIDENCE}  # fmt: skip

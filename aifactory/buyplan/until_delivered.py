@@ -1,20 +1,19 @@
-"""Months until what is ordered for a new platform can stand there: work may stay on rented hours of its platform of today.
+"""Months until what is ordered for a new platform can stand there: work may stay on its platform of today.
 
 Until its first order is delivered, a platform chosen for good serves from hours at their price, and not at all where none are sold.
-Work that runs on another platform, of which hours are sold too, may stay for as long as an order takes: one offer for each of the
-lead times of the ways to pay of the new platform, beside those of `paid_kit`, whose rule decides.
+Work that runs on another platform may stay for as long as an order takes, on what stands there and on hours where they are sold:
+one offer for each of the lead times of the ways to pay of the new platform, beside those of `paid_kit`, whose rule decides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.moves import Move
-from aifactory.fleet.guests import Guest
 from aifactory.fleet.placed import PLACE
 from aifactory.fleet.streams import EXPECTED, KEY, Streams
 from aifactory.fleet.terms import months_of_lead
@@ -23,37 +22,57 @@ from aifactory.fleet.terms import months_of_lead
 Place = tuple[str, str]
 
 
+@dataclass(frozen=True)
+class Today:
+    """Where work runs today: accelerator, last month of its support (from 0), and whether hours of it are sold there."""
+
+    accelerator_id: str
+    last: int
+    sold: bool
+
+
 def may_stay(
     case: Case, base: Streams, today: Mapping[tuple[str, str], str], supported_to: Mapping[str, str]
-) -> dict[tuple[str, str], tuple[str, int]]:
-    """Platform of today of each use case and region that runs there, where hours of it are sold, and the last month of its support (from 0)."""
+) -> dict[tuple[str, str], Today]:
+    """Where each use case runs today, by use case and region, of those that run there on a known platform."""
     hourly = case.prices[case.prices["purchase_option"] == "on_demand"]
     sold = set(hourly[PLACE].itertuples(index=False, name=None))
-    runs = base.units[EXPECTED, 0] > 0
-    found = {}
+    runs, found = base.units[EXPECTED, 0] > 0, {}
     for key, running in zip(base.table[KEY].itertuples(index=False, name=None), runs, strict=True):
-        chip = today.get(key, "")
-        if running and (key[1], chip) in sold:
+        if running and (chip := today.get(key)):
             last = sum(month <= supported_to.get(chip, base.months[-1]) for month in base.months) - 1
-            found[key] = chip, last
+            found[key] = Today(chip, last, (key[1], chip) in sold)
     return found
 
 
-def months_to_deliver(case: Case, place: Place) -> list[int]:
-    """Months that an order for a place takes, the different ones of its ways to pay, 0 left out."""
+@dataclass(frozen=True)
+class Delivery:
+    """When a place serves."""
+
+    months: list[int]  # that an order takes, the different ones of its ways to pay, 0 left out
+    silent: int = 0  # months to come in which nothing serves there: no hours are sold, nothing stands, no order comes
+
+
+def delivery_to(case: Case, place: Place) -> Delivery:
+    """When a place serves; no months where the case has no pool there."""
     places = list(case.streams.pools[PLACE].itertuples(index=False, name=None))
     if place not in places:
-        return []
+        return Delivery([])
     at = places.index(place)
     offered = np.isfinite(case.offers.rent[:, at])
-    return sorted({int(month) for month in months_of_lead(case.offers.lead_weeks[offered, at])} - {0})
+    months = sorted({int(month) for month in months_of_lead(case.offers.lead_weeks[offered, at])})
+    if np.isfinite(case.offers.on_demand[at]) or case.placed.accelerators[1:, at].any():
+        return Delivery([month for month in months if month])
+    return Delivery([month for month in months if month], min(months, default=0))
 
 
-def staying(move: Move, months: int) -> Move:
-    """The move with all of its work there for some months, on rented hours beside what stands."""
-    return replace(move, guests=tuple(_all_of(guest, months) for guest in move.guests), rented_to=months)
+def staying(move: Move, months: int, *, sold: bool, needed: bool) -> Move:
+    """The move with all of its work there for some months, and after these on what is idle; where no hours are `sold`, for these months alone.
 
-
-def _all_of(guest: Guest, months: int) -> Guest:
-    share = np.asarray(guest.share, dtype=float)
-    return replace(guest, share=np.where(np.arange(len(share)) <= months, 1.0, share))
+    What no hours and nothing that stands there serve is missed then. `needed`: on the new platform nothing would serve in these months.
+    """
+    guests = []
+    for guest in move.guests:
+        later = guest.share if sold else np.zeros_like(guest.share)
+        guests.append(replace(guest, share=np.where(np.arange(len(later)) <= months, 1.0, later)))
+    return replace(move, guests=tuple(guests), stays_to=months, needed=needed)

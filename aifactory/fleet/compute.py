@@ -65,7 +65,8 @@ def price_orders(
     """Cost and cash of the accelerators under given orders, and what is still owed for those `placed` before.
 
     Slots that are there already run like bought ones, in as far as `placed` does not say that they are leased or
-    reserved; their support follows from what was paid for them where it is known.
+    reserved; their support follows from what was paid for them where it is known. After the last work of their pool those on an own
+    site are switched off; hours of a running term are paid all the same.
     """
     state, months = orders.state, len(orders.state)
     horizon = months - 1
@@ -94,11 +95,13 @@ def price_orders(
         beyond, owed = beyond + placed.beyond_usd[at] * weight[-1], owed + placed.owed_usd[at] * weight[-1]
         starting, sold = starting + placed.starting_usd.sum(axis=1), sold + placed.resale_usd.sum(axis=1)
     lines[DEPRECIATION] = wear
+    off = (state == OWNED) & ~work_to_come(load)[:, slots.pool]
     for name, usd in _on_site({name: per_slot[name] for name in ON_SITE}, state == OWNED, slots, placed).items():
-        lines[f"Own site: {name}"] = np.where(running, usd, 0.0)
+        lines[f"Own site: {name}"] = np.where(running & ~off, usd, 0.0)
     lines[BEYOND] = np.zeros_like(spot)
     lines[BEYOND][-1] = beyond
-    paid = np.where(running, 1.0, np.where(flexible, load.use, 0.0)) * slots.size * HOURS_PER_MONTH
+    held = running if placed is None else running * (1.0 - off * placed.on_site_shares()["energy"][:, slots.pool])
+    paid = np.where(running, held, np.where(flexible, load.use, 0.0)) * slots.size * HOURS_PER_MONTH
     slot_usd = sum(lines.values())
     rent = slot_usd - wear - prepaid + upfront
     compute = Compute(
@@ -119,6 +122,11 @@ def price_orders(
     )
     require_equal("cost and cash of compute", compute.cost_usd.sum(), compute.cash_usd.sum())
     return compute
+
+
+def work_to_come(load: Load) -> np.ndarray:
+    """[T + 1, P] whether a pool has work in a month or later."""
+    return np.logical_or.accumulate(load.level[::-1] > 0)[::-1]
 
 
 def _on_site(

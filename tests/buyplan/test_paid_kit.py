@@ -6,102 +6,33 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from bp_company import PERIOD, TODAY, make_case, make_inputs, make_plan, make_prices
+from bp_company import PERIOD, make_case, make_inputs, make_plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_futures import paths_of
+from moving_company import ABOUT, PLAN, PRICES, RENT, TERM, decide, facts, spent, with_people
 from test_placed import book_of, month, order
 
 from aifactory.buyplan import paid_kit
 from aifactory.buyplan.case import case_terms, rebuilt, solve_case, solve_expected
-from aifactory.buyplan.excluded import Cells
 from aifactory.buyplan.governance import money
 from aifactory.buyplan.ledger import UNUSED
 from aifactory.buyplan.moves_told import move_sentences, moves_frame
-from aifactory.buyplan.paid_kit import decide_moves, idle_accelerators
+from aifactory.buyplan.paid_kit import idle_accelerators
 from aifactory.buyplan.placed_notes import served_elsewhere
 from aifactory.buyplan.prepare import with_hosted
 from aifactory.buyplan.statements import approved_plan_frame
-from aifactory.finance.prices import node_offers
 from aifactory.fleet.compute import PLACED
 from aifactory.fleet.guests import guest_of, with_guests
 from aifactory.fleet.streams import EXPECTED
 from aifactory.inputs.hosted import HOSTED_ONLY, RUNS_HOSTED
 
-PLAN = make_plan(candidates=["acc", "old"], launch_delay_months={"gpu": 2.0})
-#: Hours only, all at USD 4.
-PRICES = make_prices({"accelerator_id": "old", "purchase_option": "on_demand", "usd_per_accelerator_hour": 4.0},
-                     drop=["reserved_1y"])  # fmt: skip
-ABOUT = pd.DataFrame({"accelerator_id": ["acc", "old"], "accelerators_per_node": 4, "tdp_w": 1e3, "platform_class": "gpu",
-                      "vendor": "v", "verified_sources": 2})  # fmt: skip
-#: Twenty-four of `old`, which does half the work of `acc`, reserved at USD 2 until month 5 begins: chat's peak of 12 needs them all.
-TERM = order(24, -8, 5, place=("eu", "old"))
-RENT = 24 * 2.0 * 730
 
-
-def facts(
-    rate=0.5,
-    porting=0.0,
-    excluded=False,
-    tier="measured",
-    low=0.9,
-    rework=0.0,
-    rule="SLO",
-    supported_to="",
-    prices=PRICES,
-):
-    keys = {"use_case_id": ["chat", "chat", "train"], "accelerator_id": ["acc", "old", "acc"]}
-    each = np.array([1.0, rate, 1 / 3600])
-    capacity = pd.DataFrame({**keys, "units_per_s_per_accelerator": each, "low": low * each, "high": 1.1 * each, "tier": tier,
-                             "failure_rate": 0.0})  # fmt: skip
-    once = np.array([0.0, porting, 0.0])
-    penalties = pd.DataFrame(
-        {**keys, "compute_usd": 5.0, "porting_usd": once, "rework_usd": rework, "total_usd": 5.0 + once + rework}
-    )
-    rules = pd.DataFrame({"use_case_id": ["chat"], "accelerator_id": ["old"], "rule": [rule], "reason": ["x"]})
-    ends = {"old": supported_to} if supported_to else {}
-    rules, sold = rules if excluded else rules.iloc[:0], node_offers(prices, PLAN, TODAY)
-    return Cells(capacity, rules, penalties, ABOUT, sold, supported_to=ends)
-
-
-@pytest.fixture
-def decided(tiny):
-    def decide(*rows, home="acc", demand=None, plan=PLAN, runs_on=None, today=None, prices=PRICES, **changes):
-        cells = facts(prices=prices, **changes)
-        choice = pd.DataFrame({"use_case_id": ["chat", "train"], "accelerator_id": [home, "acc"]})
-        inputs = {"capacity": cells.capacity, "accelerators": ABOUT, "choice": choice}
-        plan = plan.model_copy(update={"reserve": dict.fromkeys(plan.reserve, 0.0)})
-        case = tiny(plan=plan, prices=prices, inputs=inputs, **(demand or {}))
-        case = rebuilt(replace(case, book=book_of(*rows), runs_on=runs_on or {}), plan, case.streams)
-
-        def build(moves):
-            guests = [guest for move in moves for guest in move.guests]
-            due = {name: usd for move in moves for name, usd in move.porting_usd.items()}
-            streams = with_guests(case.streams, guests, ABOUT, plan)
-            return rebuilt(replace(case, porting=due), plan, streams)
-
-        moves = decide_moves(case, build, cells=cells, paths=paths_of(case, 4, 0.0), period=PERIOD, today=today)
-        return case, build(moves), moves
-
-    return decide
-
-
-def with_people(plan):
-    """The plan with USD 1 for the people that go with an accelerator-hour."""
-    pay = plan.assumptions["operator_usd_per_month"].model_copy(update={"value": 73_000.0})
-    return plan.model_copy(update={"assumptions": plan.assumptions | {"operator_usd_per_month": pay}})
-
-
-def spent(case):
-    return sum(line.sum() for line in solve_expected(case).ledger.lines.values())
-
-
-def test_what_is_committed_serves_until_its_term_ends(decided):
+def test_what_is_committed_serves_until_its_term_ends():
     """Four months on `old` (24 of it hold chat's peak of 12 accelerators at half the rate), then hours of `acc` at USD 4.
 
     Apart, acc works 16 by day and 8 by night, 12 on average; without chat the four of training: eight less, at USD 4.
     """
-    case, moved, moves = decided(TERM)
+    case, moved, moves = decide(TERM)
     assert [(m.guests[0].use_case_id, m.home_id, m.place) for m in moves] == [("chat", "acc", ("eu", "old"))]
     assert moves[0].guests[0].share.tolist() == [1.0] * 5 + [0.0] * 8
     assert moves[0].saving_usd == pytest.approx(4 * 730 * 8 * 4.0)
@@ -118,38 +49,38 @@ def test_what_is_committed_serves_until_its_term_ends(decided):
     )
 
 
-def test_what_stands_serves_until_its_support_ends(decided):
+def test_what_stands_serves_until_its_support_ends():
     """Twenty-four of `old` are reserved for the whole year and supported to the end of month 3: eight hours of `acc` less for three months."""
     held = order(24, -8, 13, place=("eu", "old"))
     ends = {"excluded": True, "rule": "support end", "supported_to": month(3)}
-    _, moved, (move,) = decided(held, **ends)
+    _, moved, (move,) = decide(held, **ends)
     assert move.guests[0].share.tolist() == [1.0] * 4 + [0.0] * 9
     assert move.saving_usd == pytest.approx(3 * 730 * 8 * 4.0)
     said = f"chat in eu runs on old from {month(1)} to {month(3)}, when its support ends, all of it later on acc:"
     assert move.sentence(moved.streams.months).startswith(said)
-    assert decided(held, **{**ends, "supported_to": month(0)})[2] == []
-    assert decided(held, **{**ends, "rule": "policy"})[2] == []
+    assert decide(held, **{**ends, "supported_to": month(0)})[2] == []
+    assert decide(held, **{**ends, "rule": "policy"})[2] == []
 
 
-def test_what_ends_with_its_work_has_no_later_platform(decided):
+def test_what_ends_with_its_work_has_no_later_platform():
     """Chat ends after month 6 on kit that stands for the whole year."""
     held = order(24, -8, 13, place=("eu", "old"))
-    _, moved, (move,) = decided(held)
+    _, moved, (move,) = decide(held)
     ended = replace(move, guests=(replace(move.guests[0], share=np.array([1.0] * 7 + [0.0] * 6)),), last_work=6)
     assert move.last_work == 12
     assert ended.sentence(moved.streams.months).startswith(f"chat in eu runs on old from {month(1)} on: that capacity")
 
 
-def test_people_and_storage_go_with_kit_that_stands_once_it_works(decided):
+def test_people_and_storage_go_with_kit_that_stands_once_it_works():
     """USD 1 an accelerator-hour: eight hours of `acc` less at 4 + 1, and twenty-four of `old` that bear it, as in the ledger."""
-    case, moved, moves = decided(TERM, plan=with_people(PLAN))
+    case, moved, moves = decide(TERM, plan=with_people(PLAN))
     assert moves[0].saving_usd == pytest.approx(4 * 730 * (8 * 5.0 - 24))
     assert spent(case) - spent(moved) == pytest.approx(moves[0].saving_usd)
 
 
-def test_it_serves_what_it_holds_and_the_rest_stays(decided):
+def test_it_serves_what_it_holds_and_the_rest_stays():
     """Twelve hold half of chat, 6 of `acc` by day and 2 by night: what stays takes 10 and 6, so 12 and 8 in whole nodes, not 16 and 8."""
-    case, moved, moves = decided(order(12, -8, 5, place=("eu", "old")))
+    case, moved, moves = decide(order(12, -8, 5, place=("eu", "old")))
     assert moves[0].guests[0].share[1:5] == pytest.approx(0.5)
     assert spent(case) - spent(moved) == pytest.approx(4 * 730 * 4.0 * (12 - 10))
     assert "by 50 %" in moves[0].sentence(moved.streams.months) and "the rest and all of it later on acc" in moves[
@@ -157,32 +88,32 @@ def test_it_serves_what_it_holds_and_the_rest_stays(decided):
     ].sentence(moved.streams.months)
 
 
-def test_work_to_move_must_pay_and_be_done_first(decided):
+def test_work_to_move_must_pay_and_be_done_first():
     """Two months of work leave two of the term: eight accelerators less for 1,460 hours are USD 46,720."""
-    _, moved, moves = decided(TERM, porting=40_000.0)
+    _, moved, moves = decide(TERM, porting=40_000.0)
     assert moves[0].guests[0].share.tolist() == [0.0] * 3 + [1.0] * 2 + [0.0] * 8
     assert moves[0].saving_usd == pytest.approx(2 * 730 * 8 * 4.0 - 40_000)
     assert solve_expected(moved).ledger.lines["Porting"].sum() == pytest.approx(40_000)
-    assert decided(TERM, porting=47_000.0)[2] == []
+    assert decide(TERM, porting=47_000.0)[2] == []
 
 
 SMALL = {"chat": 0.5, "train": 3.0}
 
 
-def test_the_idle_part_of_a_node_serves_at_what_it_costs_to_run(decided):
+def test_the_idle_part_of_a_node_serves_at_what_it_costs_to_run():
     """Training keeps three of a node of four busy; chat peaks at 0.75 there, on `old` it rents a node of four in all hours."""
-    case, moved, moves = decided(order(4, -8, 60), home="old", demand=SMALL)
+    case, moved, moves = decide(order(4, -8, 60), home="old", demand=SMALL)
     assert idle_accelerators(case, {"old": 4.0}) == {("eu", "acc"): pytest.approx(np.ones(13))}
     assert [(m.guests[0].use_case_id, m.home_id, m.place) for m in moves] == [("chat", "old", ("eu", "acc"))]
     assert (moves[0].guests[0].share == 1.0).all() and moved.streams.pools["accelerator_id"].tolist() == ["acc"]
     assert moves[0].saving_usd == pytest.approx(12 * 730 * 4 * 4.0)
     assert spent(case) - spent(moved) == pytest.approx(moves[0].saving_usd)
-    assert decided(order(4, -8, 60), home="old", demand=SMALL | {"train": 4.0})[2] == []
+    assert decide(order(4, -8, 60), home="old", demand=SMALL | {"train": 4.0})[2] == []
 
 
-def test_only_moves_that_matter_are_told_in_words(decided):
+def test_only_moves_that_matter_are_told_in_words():
     """USD 93,440 and 786 saved: of a plan of a million the second is below a thousandth, of half a million it is not."""
-    large = decided(TERM)[2][0]
+    large = decide(TERM)[2][0]
     small = replace(large, guests=(replace(large.guests[0], use_case_id="train"),), saving_usd=786.0)
     months = [month(step) for step in range(13)]
     told, rest = move_sentences([small, large], months, 1e6)
@@ -201,34 +132,34 @@ def test_only_moves_that_matter_are_told_in_words(decided):
 
 
 @pytest.mark.parametrize(("replica", "share"), [(1.0, 1.0), (2.0, 0.0)])
-def test_a_part_that_holds_no_replica_serves_nothing(decided, replica, share):
-    case = decided(order(4, -8, 60), home="old", demand=SMALL)[0]
+def test_a_part_that_holds_no_replica_serves_nothing(replica, share):
+    case = decide(order(4, -8, 60), home="old", demand=SMALL)[0]
     cell = facts().capacity.iloc[0].copy()
     cell["replica_accelerators"] = replica
     room = paid_kit._room(case.streams, cell, "eu", np.ones(13), 1, case, facts())
     assert room[1:].clip(max=1.0) == pytest.approx(share)
 
 
-def test_a_predicted_rate_waits_for_a_pilot_and_must_pay_on_average_over_its_interval(decided):
+def test_a_predicted_rate_waits_for_a_pilot_and_must_pay_on_average_over_its_interval():
     """Months 1 to 3 are the pilot's; month 4 saves eight accelerators. At 0.9 of the rate a node more of `old` is rented by day, USD
     5,840; at 0.5 chat peaks at 48 there, and 24 more by day cost USD 35,040."""
-    moves = decided(TERM, tier="anchored")[2]
+    moves = decide(TERM, tier="anchored")[2]
     assert moves[0].guests[0].share.tolist() == [0.0] * 4 + [1.0] + [0.0] * 8
     assert moves[0].saving_usd == pytest.approx(730 * 8 * 4.0)
     assert "test it on own prompts before" in moves[0].sentence([month(step) for step in range(13)])
     assert moves[0].low_usd == pytest.approx(730 * 8 * 4.0 - 5_840.0) and moves[0].loss_probability == 0.0
     assert "lose" not in moves[0].sentence([month(step) for step in range(13)])
-    half = decided(TERM, tier="anchored", low=0.5)[2][0]
+    half = decide(TERM, tier="anchored", low=0.5)[2][0]
     assert half.saving_usd == moves[0].saving_usd and half.low_usd == pytest.approx(730 * 8 * 4.0 - 35_040.0)
     # a third of the distance from the low end, P10, to the middle loses: 2 / 3 of 1.28 standard deviations
     assert half.loss_probability == pytest.approx(0.1965, abs=1e-4)
     told = half.sentence([month(step) for step in range(13)])
     assert "at the low end of the rate it would lose USD 11,680, and the chance of a loss is 20 %" in told
-    assert decided(TERM, tier="anchored", low=0.25)[2] == decided(TERM, tier="anchored", low=np.nan)[2] == []
-    assert len(decided(TERM, low=0.25)[2]) == 1 and np.isnan(decided(TERM, low=0.25)[2][0].low_usd)  # measured
+    assert decide(TERM, tier="anchored", low=0.25)[2] == decide(TERM, tier="anchored", low=np.nan)[2] == []
+    assert len(decide(TERM, low=0.25)[2]) == 1 and np.isnan(decide(TERM, low=0.25)[2][0].low_usd)  # measured
 
 
-def test_a_predicted_rate_must_save_more_than_its_test_costs(decided):
+def test_a_predicted_rate_must_save_more_than_its_test_costs():
     """The month saves USD 23,360 at the rate, 17,520 at its low end and 23,360 at the high one: 21,608 in the mean, of which 2,102 must be left."""
     half = {"benchmark_person_months": 0.5}
     for usd, count in ((35_000.0, 1), (40_000.0, 0)):
@@ -238,13 +169,13 @@ def test_a_predicted_rate_must_save_more_than_its_test_costs(decided):
             porting_person_months={"gpu": 0.0},
             launch_delay_months={"gpu": 2.0},
         )
-        assert len(decided(TERM, tier="anchored", plan=plan)[2]) == count
-        assert len(decided(TERM, plan=plan)[2]) == 1  # measured
+        assert len(decide(TERM, tier="anchored", plan=plan)[2]) == count
+        assert len(decide(TERM, plan=plan)[2]) == 1  # measured
 
 
-def test_moves_are_taken_while_the_mean_over_the_interval_pays(decided):
+def test_moves_are_taken_while_the_mean_over_the_interval_pays():
     """The mean saving falls with the low end until the move is left out."""
-    found = {low: decided(TERM, tier="anchored", low=low)[2] for low in (0.5, 0.4, 0.3, 0.2, 0.1)}
+    found = {low: decide(TERM, tier="anchored", low=low)[2] for low in (0.5, 0.4, 0.3, 0.2, 0.1)}
     taken = [move[0] for move in found.values() if move]
     high = taken[0].saving_usd
     assert 0 < len(taken) < len(found)
@@ -252,27 +183,27 @@ def test_moves_are_taken_while_the_mean_over_the_interval_pays(decided):
         assert 0.3 * move.low_usd + 0.4 * move.saving_usd + 0.3 * high > 0
 
 
-def test_changes_that_are_made_twice_are_counted(decided):
+def test_changes_that_are_made_twice_are_counted():
     """Both serve for 4 of 12 months; there and back each cost a tenth of half a month's work at USD 20,000."""
     half, plan = order(12, -8, 5, place=("eu", "old")), make_plan(
         values={"engineer_usd_per_month": 20_000.0}, candidates=["acc", "old"], porting_person_months={"gpu": 0.5},
         launch_delay_months={"gpu": 2.0},
     )  # fmt: skip
-    moves = decided(half, rework=30_000.0, plan=plan)[2]
+    moves = decide(half, rework=30_000.0, plan=plan)[2]
     assert moves[0].rework_usd == pytest.approx(30_000 * 4 / 12 + 2 * 0.1 * 0.5 * 20_000)
     assert moves[0].saving_usd == pytest.approx(4 * 730 * 4.0 * (12 - 10) - moves[0].rework_usd)
     assert "USD 12,000 of work for it counted" in moves[0].sentence([month(step) for step in range(13)])
-    assert decided(half, rework=70_000.0)[2] == []
-    assert decided(TERM, rework=900_000.0)[2][0].rework_usd == 0.0  # all of it moves, and porting costs nothing
+    assert decide(half, rework=70_000.0)[2] == []
+    assert decide(TERM, rework=900_000.0)[2][0].rework_usd == 0.0  # all of it moves, and porting costs nothing
 
 
-def test_what_stays_for_a_while_where_it_runs_changes_once_and_that_is_its_porting(decided):
+def test_what_stays_for_a_while_where_it_runs_changes_once_and_that_is_its_porting():
     half, plan = order(12, -8, 5, place=("eu", "old")), make_plan(
         values={"engineer_usd_per_month": 20_000.0}, candidates=["acc", "old"], porting_person_months={"gpu": 0.5},
         launch_delay_months={"gpu": 2.0},
     )  # fmt: skip
     stays, comes = (
-        decided(half, rework=30_000.0, plan=plan, runs_on=on)[2][0] for on in ({"chat": "old"}, {"chat": "acc"})
+        decide(half, rework=30_000.0, plan=plan, runs_on=on)[2][0] for on in ({"chat": "old"}, {"chat": "acc"})
     )
     assert stays.rework_usd == pytest.approx(30_000 * 4 / 12)  # both serve for 4 of 12 months
     assert comes.rework_usd == pytest.approx(30_000 * 4 / 12 + 2 * 0.1 * 0.5 * 20_000)
@@ -293,23 +224,23 @@ def test_what_starts_later_leaves_nothing_behind_and_has_its_own_chance():
 
 
 @pytest.mark.parametrize("changes", [{"excluded": True}, {"rate": np.nan}])
-def test_what_cannot_run_there_or_is_not_known_stays(decided, changes):
-    assert decided(TERM, **changes)[2] == []
+def test_what_cannot_run_there_or_is_not_known_stays(changes):
+    assert decide(TERM, **changes)[2] == []
 
 
-def test_nothing_moves_without_idle_nodes(decided):
-    assert decided()[2] == [] and decided(order(3, -8, 5, place=("eu", "old")))[2] == []
-    assert decided(order(24, -8, 5, place=("us", "old")))[2] == []  # another region
-    case = decided()[0]
+def test_nothing_moves_without_idle_nodes():
+    assert decide()[2] == [] and decide(order(3, -8, 5, place=("eu", "old")))[2] == []
+    assert decide(order(24, -8, 5, place=("us", "old")))[2] == []  # another region
+    case = decide()[0]
     assert idle_accelerators(case, {"old": 4.0}) == {}
     busy = case.streams.not_sized.reindex([0]).assign(use_case_id="sums", region="eu", units_month=1.0, reason="x")
     held = replace(case, book=book_of(TERM), runs_on={"sums": "old"}, streams=replace(case.streams, not_sized=busy))
     assert idle_accelerators(held, {"old": 4.0}) == {}  # what the plan leaves out runs there
 
 
-def test_tables_hold_each_use_case_and_accelerator_once(decided):
+def test_tables_hold_each_use_case_and_accelerator_once():
     """Twelve of `old` hold part of chat's work to month 4, the rest and all of it later runs on `acc`."""
-    _, moved, (move,) = decided(order(12, -8, 5, place=("eu", "old")))
+    _, moved, (move,) = decide(order(12, -8, 5, place=("eu", "old")))
     frame = approved_plan_frame(moved, solve_case(moved), PERIOD)
     assert not frame.duplicated(["month", "use_case_id", "region", "accelerator_id"]).any() and len(frame) == 24 + 4
     chat = frame[frame["use_case_id"] == "chat"].set_index(["month", "accelerator_id"])["units"].unstack()
@@ -321,9 +252,9 @@ def test_tables_hold_each_use_case_and_accelerator_once(decided):
     assert moved.streams.table["units_month"].sum() == pytest.approx((8 * 3600 + 4) * 730)
 
 
-def test_work_stands_under_the_accelerator_that_does_it(decided):
+def test_work_stands_under_the_accelerator_that_does_it():
     """Support of the 24 `old` ends with month 4; they stand idle for months 5 to 12, and chat works on `acc`."""
-    _, moved, _ = decided(order(24, -8, None, place=("eu", "old")), supported_to=month(4))
+    _, moved, _ = decide(order(24, -8, None, place=("eu", "old")), supported_to=month(4))
     frame = approved_plan_frame(moved, solve_case(moved), PERIOD)
     chat = frame[frame["use_case_id"] == "chat"]
     work = chat[chat["units"] > 0]
@@ -378,66 +309,3 @@ def test_nodes_that_stand_must_hold_a_replica(replica, node, fits):
     case = SimpleNamespace(streams=SimpleNamespace(pools=pools))
     chip = pd.Series({"accelerators_per_node": 1.0, "largest_slice": np.nan})
     assert paid_kit._fits(case, {"accelerator_id": "old", "replica_accelerators": replica}, "eu", chip) is fits
-
-
-def with_hours(old_usd, *, lead_weeks=13.0):
-    """Hours of `old` at a price, and `acc` reserved at USD 2 from a lead time on, else at USD 4 an hour."""
-    reserved = {
-        "purchase_option": "reserved_1y",
-        "usd_per_accelerator_hour": 2.0,
-        "term_months": 12,
-        "lead_time_weeks": lead_weeks,
-    }
-    hours = {"accelerator_id": "old", "purchase_option": "on_demand", "usd_per_accelerator_hour": old_usd}
-    return make_prices(reserved, hours).iloc[[0, 2, 3]].reset_index(drop=True)
-
-
-AT_OLD = {("chat", "eu"): "old"}
-
-
-def test_work_stays_on_hours_of_its_platform_until_an_order_for_the_new_one_comes(decided):
-    """Three months of lead: chat's 8 of acc at USD 4 an hour, or 16 of old at USD 1."""
-    case, moved, moves = decided(today=AT_OLD, prices=with_hours(1.0))
-    assert [(m.guests[0].use_case_id, m.home_id, m.place, m.rented_to) for m in moves] == [
-        ("chat", "acc", ("eu", "old"), 3)
-    ]
-    assert moves[0].guests[0].share.tolist() == [1.0] * 4 + [0.0] * 9
-    assert moves[0].saving_usd == pytest.approx(3 * 730 * (8 * 4.0 - 16 * 1.0))
-    assert spent(case) - spent(moved) == pytest.approx(moves[0].saving_usd)
-    said = moves[0].sentence(moved.streams.months)
-    assert said.startswith(f"chat in eu stays on old from {month(1)} to {month(3)}, all of it later on acc: until an order for acc can come, after {month(3)}, hours of today's platform cost less.")  # fmt: skip
-    assert moves_frame(moves, moved.streams.months)["last_month"].tolist() == [month(3)]
-
-
-@pytest.mark.parametrize(
-    ("old_usd", "lead_weeks", "today", "changes"),
-    [
-        (2.0, 13.0, AT_OLD, {}),  # hours cost the same there
-        (1.0, 0.0, AT_OLD, {}),  # an order comes at once
-        (1.0, 13.0, {}, {}),  # nobody knows where it runs
-        (1.0, 13.0, {("chat", "us"): "old"}, {}),
-        (1.0, 13.0, AT_OLD, {"excluded": True}),
-        (1.0, 13.0, AT_OLD, {"supported_to": month(2)}),
-    ],
-)
-def test_work_does_not_stay_where_that_saves_nothing_or_is_not_known(decided, old_usd, lead_weeks, today, changes):
-    assert decided(today=today, prices=with_hours(old_usd, lead_weeks=lead_weeks), **changes)[2] == []
-
-
-def test_work_stays_on_what_is_committed_and_on_hours_beside_it(decided):
-    """Twelve of old are paid for until month 5 begins: half of chat's peak; its other half stays on hours for the lead time of three months."""
-    half = order(12, -8, 5, place=("eu", "old"))
-    _, moved, moves = decided(half, today=AT_OLD, prices=with_hours(1.0))
-    assert [move.rented_to for move in moves] == [3]
-    assert moves[0].guests[0].share.tolist() == pytest.approx([1.0] * 4 + [0.5] + [0.0] * 8)
-    assert f"after {month(3)}, hours of today's platform cost less, and later its capacity is owned" in moves[0].sentence(moved.streams.months)  # fmt: skip
-    assert np.diff([spent(one) for one in (moved, decided(half, prices=with_hours(1.0))[1])])[0] > 0
-
-
-@pytest.mark.parametrize("weeks", [4.0, 9.0, 26.0])
-@pytest.mark.parametrize("usd", [0.3, 1.1, 1.7, 2.2, 5.0])
-def test_what_staying_saves_falls_with_the_price_of_its_hours(decided, usd, weeks):
-    """Hours of chat: 16 of old or 8 of acc at USD 4, by month of lead; below half a per cent of the cost nothing is worth a move."""
-    case, _, moves = decided(today=AT_OLD, prices=with_hours(usd, lead_weeks=weeks))
-    saved = np.ceil(weeks / (365 / 84)) * 730 * (8 * 4.0 - 16 * usd)
-    assert [move.saving_usd for move in moves] == pytest.approx([saved] if saved > 0.005 * spent(case) else [])
