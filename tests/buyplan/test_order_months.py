@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from bp_company import make_plan, make_prices
+from moving_company import TERM, decide
 from test_futures import paths_of
-from test_paid_kit import TERM, decided  # noqa: F401
 from test_placed import month, order, with_book
 
 from aifactory.buyplan.choose import choose_orders
@@ -74,9 +74,9 @@ def test_work_that_moves_later_is_not_said_to_start():
     }
 
 
-def test_orders_meet_the_work_that_comes_home(decided):  # noqa: F811
+def test_orders_meet_the_work_that_comes_home():
     """Chat runs on `old` until its term ends in month 5: both accelerators have that date."""
-    case, moved, _ = decided(TERM)
+    case, moved, _ = decide(TERM)
     pools = moved.streams.pools["accelerator_id"].tolist()
     assert {(at, pools[pool]): words for (at, pool), words in due_dates(moved).items()} == {
         (4, "acc"): "24 old end",
