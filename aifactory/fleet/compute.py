@@ -79,9 +79,8 @@ def price_orders(
     on_demand, spot = np.where(flexible, load.use * np.where(offered, rates, 0.0), 0.0)
     running = (state != FLEXIBLE) & (np.arange(months)[:, None] > 0)
     lines = {"on_demand": on_demand, "spot": spot}
-    for code, name in enumerate(COMMITTED_OPTIONS):
-        if code != BOUGHT:
-            lines[name] = np.where(state == code, per_slot["rent"], 0.0)
+    terms_paid = [(code, name) for code, name in enumerate(COMMITTED_OPTIONS) if code != BOUGHT]
+    lines |= {name: np.where(state == code, per_slot["rent"], 0.0) for code, name in terms_paid}
     lines = {OPTION_NAMES[name]: amount for name, amount in lines.items()}
     capex, resale, wear, starting, sold = _purchases(orders, terms, horizon)
     upfront, prepaid, beyond, owed = _prepayments(orders, terms, horizon)
@@ -100,8 +99,7 @@ def price_orders(
         lines[f"Own site: {name}"] = np.where(running & ~off, usd, 0.0)
     lines[BEYOND] = np.zeros_like(spot)
     lines[BEYOND][-1] = beyond
-    held = running if placed is None else running * (1.0 - off * placed.on_site_shares()["energy"][:, slots.pool])
-    paid = np.where(running, held, np.where(flexible, load.use, 0.0)) * slots.size * HOURS_PER_MONTH
+    paid = _paid_share(running, np.where(flexible, load.use, 0.0), off, slots, placed) * slots.size * HOURS_PER_MONTH
     slot_usd = sum(lines.values())
     rent = slot_usd - wear - prepaid + upfront
     compute = Compute(
@@ -122,6 +120,14 @@ def price_orders(
     )
     require_equal("cost and cash of compute", compute.cost_usd.sum(), compute.cash_usd.sum())
     return compute
+
+
+def _paid_share(
+    running: np.ndarray, rented: np.ndarray, off: np.ndarray, slots: Slots, placed: Placed | None
+) -> np.ndarray:
+    """Share of the hours of a month that are paid, [T + 1, N]: none of what is `off` on an own site."""
+    held = 1.0 if placed is None else 1.0 - off * placed.on_site_shares()["energy"][:, slots.pool]
+    return np.where(running, held, rented)
 
 
 def work_to_come(load: Load) -> np.ndarray:
