@@ -1,7 +1,7 @@
 """How many accelerators hold one copy of a model: the smallest instance or server that can serve it alone.
 
-A stated size of the tested system wins; else what ran shows that it fits, of jobs the widest, up to a node of the catalogue; else the memory
-of the model says it: the fewest of 1, 2, 4, ... whose memory holds weights, activations and the KV cache, and a quarter
+A stated size of the tested system wins; else what was tested shows that it fits, and the widest job that ran anywhere what must stand
+together, up to a node of the catalogue: jobs stay as wide on any accelerator (`aifactory.fleet.widths`); else the memory of the model says it: the fewest of 1, 2, 4, ... whose memory holds weights, activations and the KV cache, and a quarter
 of the weights again for the cache, as the serving engine plans it. Production that serves from a smaller pool refutes the
 memory: weights may be narrower than the model's own. Nothing is known of other models: the catalogue's node holds them.
 """
@@ -36,7 +36,7 @@ def with_replicas(ws: Workspace, capacity: pd.DataFrame, shown: pd.DataFrame) ->
     chips, cases = (ws.table(name).set_index(name[:-1] + "_id") for name in ("accelerators", "use_cases"))
     models = ws.table("models").set_index("model")
     lengths, found, evidence = mean_lengths(ws), [], []
-    pools, widest = shown.set_index(KEYS)[POOL], _widest_jobs(ws)
+    pools, widest, together = shown.set_index(KEYS)[POOL], _widest_jobs(ws, KEYS), _widest_jobs(ws, "use_case_id")
     for cell in capacity.itertuples(index=False):
         chip, model = chips.loc[cell.accelerator_id], cases.loc[cell.use_case_id, "model"]
         fits = np.nan
@@ -45,8 +45,11 @@ def with_replicas(ws: Workspace, capacity: pd.DataFrame, shown: pd.DataFrame) ->
             fits = smallest_replica(models.loc[model], getattr(cell, "precision", None), chip, context)
         held = float(pools.get((cell.use_case_id, cell.accelerator_id), np.nan))
         smaller = within_pool(fits, held) if _untested(cell) else fits
-        ran = widest.get((cell.use_case_id, cell.accelerator_id), np.nan)
-        found.append(smaller if _untested(cell) else _as_tested(cell, fits, float(chip["accelerators_per_node"]), ran))
+        node = np.fmax(float(chip["accelerators_per_node"]), fits)
+        here = widest.get((cell.use_case_id, cell.accelerator_id), np.nan)
+        size = smaller if _untested(cell) else _as_tested(cell, node, here)
+        stated = float(getattr(cell, STATED, np.nan)) > 0
+        found.append(size if stated else float(np.maximum(size, min(together.get(cell.use_case_id, 1.0), node))))
         evidence.append(cell.evidence + (SMALLER.format(smaller) if smaller < fits else ""))
     return capacity.assign(replica_accelerators=np.array(found, dtype=float), evidence=evidence)
 
@@ -64,16 +67,16 @@ def _untested(cell: tuple) -> bool:
     return cell.tier != "measured" and not float(getattr(cell, TESTED, np.nan)) > 0
 
 
-def _as_tested(cell: tuple, fits: float, node: float, ran: float) -> float:
+def _as_tested(cell: tuple, node: float, ran: float) -> float:
     stated, tested = float(getattr(cell, STATED, np.nan)), float(getattr(cell, TESTED, np.nan))
-    return stated if stated > 0 else float(np.fmin(np.fmax(tested, ran), np.fmax(node, fits)))
+    return stated if stated > 0 else float(np.fmin(np.fmax(tested, ran), node))
 
 
-def _widest_jobs(ws: Workspace) -> dict[tuple[str, str], float]:
-    """Most accelerators of one job that began by the end of the month, by use case and accelerator."""
+def _widest_jobs(ws: Workspace, by: str | list[str]) -> dict:
+    """Most accelerators of one job that began by the end of the month."""
     jobs = ws.table("jobs")
     jobs = jobs[jobs["started_utc"] < pd.Timestamp(ws.as_of, tz="UTC") + pd.Timedelta(days=1)]
-    return jobs.groupby(KEYS)["accelerators"].max().astype(float).to_dict()
+    return jobs.groupby(by)["accelerators"].max().astype(float).to_dict()
 
 
 def smallest_replica(model: pd.Series, precision: object, chip: pd.Series, context_tokens: float = 0.0) -> float:

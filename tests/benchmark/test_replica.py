@@ -52,6 +52,15 @@ def test_the_widest_job_that_ran_says_what_a_node_must_hold(with_tables, llama_w
     ws = with_tables(jobs=jobs, use_cases=llama_ws.table("use_cases"))
     own = cells(tier="measured", tested_accelerators=np.nan, stated_replica=np.nan)
     assert with_replicas(ws, own, shown(4.0))["replica_accelerators"].tolist() == [8.0, size]
+    small = cells(
+        tier="measured", tested_accelerators=1.0, stated_replica=np.nan
+    )  # jobs stay as wide where one was tested
+    assert (
+        with_replicas(ws, small, shown(4.0))["replica_accelerators"].tolist()
+        == [min(max(widths, default=1.0), 8.0)] * 2
+    )
+    stated = cells(tier="measured", tested_accelerators=1.0, stated_replica=2.0)
+    assert with_replicas(ws, stated, shown(4.0))["replica_accelerators"].tolist() == [2.0, 2.0]
 
 
 def test_the_pool_is_the_most_that_the_smallest_region_held(with_tables, mini_ws):
