@@ -28,6 +28,7 @@ from aifactory.buyplan.hosted import Hosted, hosted_option
 from aifactory.buyplan.job_capacity import JOB_QUEUE
 from aifactory.buyplan.keep import earlier_steps
 from aifactory.buyplan.launches import demand_paths, launching_in, put_off
+from aifactory.buyplan.left_alone import Shortlisted
 from aifactory.buyplan.models_held import room_sentences
 from aifactory.buyplan.moves import Move
 from aifactory.buyplan.moves_told import move_sentences, moves_frame
@@ -132,7 +133,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         nothing = nothing_to_plan(ws.plan, made.streams, ws.period)
         return with_dates(replace(nothing, warnings=[*unplaced, *nothing.warnings]), ws, inventory)
     paths = demand_paths(inventory, ws.plan)
-    setting, made = _after_staying(setting, made, (inventory, benchmark, shortlist), paths)
+    setting, made, shortlist = _after_staying(setting, made, (inventory, benchmark, shortlist), paths)
     if made.case is None:
         return _all_stay(setting, made, inventory, unplaced)
     accelerators = ws.table("accelerators")
@@ -216,14 +217,23 @@ def _later(
 
 def _after_staying(
     setting: Setting, made: Prepared, stages: tuple[Inventory, Benchmark, Shortlist], paths: Paths
-) -> tuple[Setting, Prepared]:
-    """The case once it is decided which use cases stay on the hosted model that they run on today."""
-    wanted = stream_paths(made.case, paths)
-    staying = decide_staying(made.case, stages[0].hosted_today, _resolve(wanted), setting.ws.table("api_prices"))
+) -> tuple[Setting, Prepared, Shortlist]:
+    """The case once it is decided which use cases stay on the hosted model that they run on today, and where others go without them."""
+    (inventory, benchmark, shortlist), ws = stages, setting.ws
+    cells = _cells(ws.table("accelerators"), benchmark, shortlist, setting.market)
+    listed = Shortlisted(shortlist.choice, shortlist.matrix, cells, paths, setting.in_best_nodes)
+    staying = decide_staying(
+        made.case,
+        inventory.hosted_today,
+        _resolve(stream_paths(made.case, paths)),
+        ws.table("api_prices"),
+        listed=listed,
+    )
     if staying.table.empty:
-        return setting, made
-    setting = setting_of(setting.ws, *stages, staying)
-    return setting, setting.prepared()
+        return setting, made, shortlist
+    shortlist = replace(shortlist, choice=listed.rechosen(staying.homes))
+    setting = setting_of(ws, inventory, benchmark, shortlist, staying)
+    return setting, setting.prepared(), shortlist
 
 
 def _all_stay(setting: Setting, made: Prepared, inventory: Inventory, unplaced: list[str]) -> BuyPlan:

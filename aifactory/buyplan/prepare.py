@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.case import Case, build_case
+from aifactory.buyplan.case import Case, build_case, rebuilt
 from aifactory.buyplan.chain_streams import size_chain_streams
 from aifactory.buyplan.job_capacity import queue_capacity
 from aifactory.buyplan.moves import Move
@@ -90,6 +90,11 @@ class Setting:
             runs_on=known_platforms(self.ws),
         )
         return Prepared(case, streams, restream)
+
+    def in_best_nodes(self, case: Case) -> Case:
+        """A case of other demand in the nodes that serve it at least cost, with their offers."""
+        build, prices = in_nodes_as_sold(self.market, case.streams, lambda _: case.streams, self.prices)
+        return rebuilt(replace(case, prices=prices), case.plan, build(case.plan))
 
     def _rework(self, streams: Streams) -> dict[str, float]:
         """USD a month, at the pay of today, that changes of each use case cost on its platform (`monthly_rework_usd`)."""

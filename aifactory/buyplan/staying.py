@@ -21,6 +21,7 @@ from aifactory.benchmark.telemetry import OWN_EVIDENCE
 from aifactory.buyplan.case import Case, Solution, rebuilt
 from aifactory.buyplan.compare import Resolve, hosted_path, least_listed, streams_over_regions, without
 from aifactory.buyplan.governance import money
+from aifactory.buyplan.left_alone import Shortlisted
 from aifactory.buyplan.stress.replan import GAP as QUICK_GAP
 from aifactory.demand.forecast import DemandScenarios
 from aifactory.finance.cashflow import npv
@@ -79,10 +80,12 @@ class Staying:
         its cost); the announced end of the model; whether it `stays`.
     months : what staying costs and delivers by month and region, in columns of the `approved_plan` contract; of those that move
         too, for the months until they have.
+    homes : accelerator of each use case that takes another one without those that stay (`left_alone`).
     """
 
     table: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COLUMNS).astype({"stays": bool}))
     months: pd.DataFrame = field(default_factory=pd.DataFrame)
+    homes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> frozenset[str]:
@@ -106,7 +109,14 @@ class Staying:
         return [f"{hosted_sentence(row)}; {_decided(row)}" for row in self.table.itertuples()]
 
 
-def decide_staying(case: Case, today: pd.DataFrame, resolve: Resolve, api_prices: pd.DataFrame) -> Staying:
+def decide_staying(
+    case: Case,
+    today: pd.DataFrame,
+    resolve: Resolve,
+    api_prices: pd.DataFrame,
+    *,
+    listed: Shortlisted | None = None,
+) -> Staying:
     """Decide use case by use case, most money first; what is decided before holds for the next.
 
     Parameters
@@ -115,27 +125,30 @@ def decide_staying(case: Case, today: pd.DataFrame, resolve: Resolve, api_prices
     resolve : plans the case without some streams [K], in `times` [T, K] its demand, by the rule of the plan.
     api_prices : listed prices of hosted models. A bill below `LEAST_OF_LIST` of the cheapest of its model (as charged, or as the use
         case names it) cannot hold all calls: part of them must run elsewhere, and nothing is decided on it.
+    listed : the shortlist, by which those that share nodes with what stays may take other platforms; without it they keep theirs.
     """
     known = _with_list_price(case, today, api_prices)
     whole = known["usd_per_unit"] >= LEAST_OF_LIST * known["listed_usd_per_unit"].fillna(0.0)
     served = _once_moved(case, known.loc[whole, "use_case_id"])
     later, gone = _grown(case, served), np.zeros(len(case.streams.table), dtype=bool)
     plan_usd = _cost_usd(later, resolve(later, gone, served[1:])) if len(known) else 0.0
-    rows, months = [], []
+    rows, months, homes = [], [], {}
     for row, decidable in zip(known.itertuples(index=False), whole, strict=True):
         rows.append(row._asdict() | UNDECIDED)
         if not decidable:
             continue
         mine = (case.streams.table["use_case_id"] == row.use_case_id).to_numpy()
         rest_usd = _cost_usd(later, resolve(without(later, gone | mine), gone | mine, served[1:]))
+        anew = listed.cost_usd(_shared(later, served), gone | mine, _cost_usd) if listed else (rest_usd, homes)
+        rest_usd, others = min((rest_usd, homes), anew, key=lambda found: found[0])
         compared = _compared(case, row, mine, plan_usd - rest_usd)
         rows[-1] |= compared | {"open_usd": QUICK_GAP * plan_usd}
         months.append(stay_months(case, row._asdict()))
         if compared["stays"]:
-            rows[-1]["own_from"] = _own_from(case, row, (mine, gone, served), resolve, rest_usd)
-            gone, plan_usd = gone | mine, rest_usd
+            rows[-1]["own_from"] = _own_from(case, row, (mine, gone, served), resolve, rest_usd, listed)
+            gone, plan_usd, homes = gone | mine, rest_usd, others
     table = pd.DataFrame(rows, columns=COLUMNS).astype({"stays": bool})
-    return Staying(table, pd.concat(months, ignore_index=True) if months else pd.DataFrame())
+    return Staying(table, pd.concat(months, ignore_index=True) if months else pd.DataFrame(), homes)
 
 
 def _with_list_price(case: Case, today: pd.DataFrame, api_prices: pd.DataFrame) -> pd.DataFrame:
@@ -318,7 +331,12 @@ def _labour_usd(case: Case, mine: np.ndarray) -> float:
 
 
 def _own_from(
-    case: Case, row: tuple, streams: tuple[np.ndarray, np.ndarray, np.ndarray], resolve: Resolve, rest_usd: float
+    case: Case,
+    row: tuple,
+    streams: tuple[np.ndarray, np.ndarray, np.ndarray],
+    resolve: Resolve,
+    rest_usd: float,
+    listed: Shortlisted | None,
 ) -> float:
     """Least of `TIMES` the expected demand at which own accelerators cost less than staying; NaN where none does.
 
@@ -328,10 +346,20 @@ def _own_from(
     mine, gone, served = streams
     moved = _to_pay(case, row.use_case_id) * (1.0 + case.plan.value("contingency_share"))
 
+    def tried(grown: Case) -> list[Case]:
+        """In the nodes of the plan, and in those that the larger demand would have where these are others."""
+        best = listed.in_best_nodes(grown) if listed else grown
+        sizes = [each.streams.pools["accelerators_per_node"] for each in (grown, best)]
+        return [grown] if sizes[0].equals(sizes[1]) else [grown, best]
+
     def pays(times: float) -> bool:
         many = np.where(mine, times, 1.0) * served
         grown = _grown(case, many)
-        own = _cost_usd(grown, resolve(without(grown, gone), gone, many[1:])) - rest_usd + moved
+        own = (
+            min(_cost_usd(each, resolve(without(each, gone), gone, many[1:])) for each in tried(grown))
+            - rest_usd
+            + moved
+        )
         return own < stay_usd(grown, row._asdict())
 
     try:
@@ -346,6 +374,11 @@ def _grown(case: Case, times: np.ndarray) -> Case:
     many = replace(streams, units=streams.units * times, band=streams.band * times)
     chance = np.where(times > 1, chance_beside_spares(many, case.plan), streams.chance)
     return rebuilt(case, case.plan, replace(many, chance=chance))
+
+
+def _shared(case: Case, served: np.ndarray) -> Case:
+    """The case whose paths too hold demand in the months alone in which it is `served` [T + 1, K]."""
+    return replace(case, streams=replace(case.streams, share=case.streams.share * served))
 
 
 def _share_of_compute(plan: Plan) -> float:

@@ -79,7 +79,7 @@ def with_guests(streams: Streams, guests: Sequence[Guest], accelerators: pd.Data
     works = (wide.units[:, 1:] > 0).any(axis=(0, 1))
     kept = share[1:].any(axis=0) & (works | comes | ~changed)
     kept = table[ORDER][kept].sort_values(ORDER, kind="stable").index
-    return _pooled(wide.take(kept), accelerators)
+    return pooled(wide.take(kept), accelerators)
 
 
 def rows_of(table: pd.DataFrame, guests: Sequence[Guest]) -> pd.DataFrame:
@@ -98,7 +98,7 @@ def chance_beside_spares(streams: Streams, plan: Plan) -> np.ndarray:
     return chance_of(replace(streams, reserve=(1.0 + streams.reserve) / spare - 1.0))
 
 
-def _pooled(streams: Streams, accelerators: pd.DataFrame) -> Streams:
+def pooled(streams: Streams, accelerators: pd.DataFrame) -> Streams:
     """The streams in the pools of their regions and accelerators."""
     pools = streams.table[["region", "accelerator_id"]].drop_duplicates().reset_index(drop=True)
     about = accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id").reindex(columns=ABOUT_POOLS)
