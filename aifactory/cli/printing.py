@@ -97,9 +97,11 @@ def print_orders(orders: pd.DataFrame, doubts: Mapping[tuple[str, ...], str]) ->
     if orders.empty:
         console.print("It orders nothing.")
         return
-    firm = is_firm(orders)
-    for rows, words in ((orders[firm], "firm, now in the order book"), (orders[~firm], "on triggers")):
-        console.print(f"Orders {words}: {len(rows)}, {money(rows['commitment_usd'].sum())}.")
+    firm, renewal = is_firm(orders), orders["renewal"].astype(bool)
+    kinds = {"Orders firm, now in the order book": firm, "Orders on triggers": ~firm & ~renewal, "Renewals, decided when they are due": ~firm & renewal}  # fmt: skip
+    for words, rows in kinds.items():
+        if rows.any() or words.startswith("Orders"):
+            console.print(f"{words}: {rows.sum()}, {money(orders.loc[rows, 'commitment_usd'].sum())}.")
     known = (
         (row, doubts.get((row.accelerator_id, row.region, row.purchase_option))) for row in orders[firm].itertuples()
     )

@@ -102,9 +102,10 @@ class Streams:
 
     @property
     def today_units(self) -> np.ndarray:
-        """Units of the period in every month, [T + 1, K], where they are served in that month."""
-        mean = self.share[1:].mean(axis=0)
-        return self.table["units_month"].to_numpy() / np.where(mean > 0, mean, 1.0) * self.share
+        """Units of the period in every month, [T + 1, K], where they are served in that month; none once the use case has retired."""
+        mean, retired = self.share[1:].mean(axis=0), self.units[EXPECTED] <= 0
+        retired[0] = False
+        return self.table["units_month"].to_numpy() / np.where(mean > 0, mean, 1.0) * np.where(retired, 0.0, self.share)
 
     @property
     def main(self) -> np.ndarray:

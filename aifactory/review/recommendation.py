@@ -1,6 +1,7 @@
 """What to do with the orders of the approved plan that are not placed yet, given a plan made anew today.
 
-Orders of the approved plan and of today's, both without renewals, are matched accelerator by accelerator in the order
+Orders of the approved plan and of today's, both without renewals (of today's too those of terms that the approved plan signed
+on approval: the order book ends them), are matched accelerator by accelerator in the order
 of their months, place by place and way to pay by way to pay. Orders are placed once a quarter, so a shift of less
 than a quarter is none:
 
@@ -50,7 +51,7 @@ def recommend(
     """
     if orders.empty and steps.empty:
         return pd.DataFrame(columns=COLUMNS)
-    open_, today = _not_placed(steps, states, book), _wanted(orders)
+    open_, today = _not_placed(steps, states, book), _without_renewals(_wanted(orders), steps, book)
     keys = sorted({*open_[KEYS].itertuples(index=False, name=None), *today[KEYS].itertuples(index=False, name=None)})
     last, rows = str(pd.Period(period, "M") + MONTHS_PER_YEAR), []
     for key in keys:
@@ -119,6 +120,25 @@ def _wanted(orders: pd.DataFrame) -> pd.DataFrame:
     if orders.empty:
         return pd.DataFrame(columns=[*STEP, "accelerators", "commitment_usd"])
     return orders[~orders["renewal"].astype(bool)]
+
+
+def _without_renewals(orders: pd.DataFrame, steps: pd.DataFrame, book: pd.DataFrame | None) -> pd.DataFrame:
+    """Orders of today beyond those that follow a term which the approved plan signed on approval, once it has ended."""
+    if book is None or book.empty or steps.empty or orders.empty:
+        return orders
+    signed = book[(book["plan_period"] == steps["plan_period"].max()) & book["end_month"].notna()]
+    ended = {key: list(zip(rows["end_month"], rows["accelerators"], strict=True)) for key, rows in signed.groupby(KEYS)}
+    orders = orders.sort_values(["start_month", "order_month", "band"], kind="stable", ignore_index=True)
+    left = []
+    for order in orders.itertuples(index=False):
+        count, terms = order.accelerators, ended.get(tuple(getattr(order, name) for name in KEYS), [])
+        for at, (end, free) in enumerate(terms):
+            taken = min(count, free) if str(end) <= order.start_month else 0
+            count, terms[at] = count - taken, (end, free - taken)
+        left.append(count)
+    share = np.array(left) / orders["accelerators"].to_numpy()
+    found = orders.assign(accelerators=left, commitment_usd=orders["commitment_usd"] * share)
+    return found[found["accelerators"] > 0]
 
 
 def _queue(orders: pd.DataFrame, key: tuple[str, ...]) -> deque[list]:

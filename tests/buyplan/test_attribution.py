@@ -19,7 +19,7 @@ from aifactory.buyplan.attribution import (
     unit_cost_frame,
     unit_summary_frame,
 )
-from aifactory.buyplan.case import solve_case, with_assumption
+from aifactory.buyplan.case import rebuilt, solve_case, with_assumption
 from aifactory.buyplan.compare import api_frame
 from aifactory.buyplan.statements import roi_frame, use_frame
 from aifactory.finance.tco import price_index
@@ -93,6 +93,20 @@ def test_all_cost_centres_by_hand(tiny):
     assert total["Porting"] == pytest.approx(1_000)  # 12,000 over twelve months
     assert total["Rework"] == pytest.approx(250)
     assert total["Contingency"] == pytest.approx(0.1 * total.drop("Contingency").sum())
+
+
+def test_what_retires_is_served_until_then_alone(tiny):
+    """Training ends after three of twelve months: its units of a month, in the mean of the horizon, are a quarter."""
+    case = tiny()
+    units = case.streams.units.copy()
+    train = (case.streams.table["use_case_id"] == "train").to_numpy()
+    units[:, 4:, train] = 0.0
+    ends = rebuilt(case, case.plan, replace(case.streams, units=units))
+    whole = ends.streams.table.loc[train, "units_month"].iloc[0]
+    assert ends.today_units[:, train].ravel().tolist() == [whole] * 4 + [0.0] * 9
+    today = solve_case(ends).today
+    assert today.ledger.units_served[1:, train].sum() == pytest.approx(3 * whole)
+    assert ends.today_units[:, ~train].tolist() == case.today_units[:, ~train].tolist()
 
 
 def test_rework_is_paid_by_the_use_case_that_changes_while_it_works(tiny):

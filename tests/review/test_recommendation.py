@@ -130,3 +130,22 @@ def test_every_accelerator_and_dollar_of_both_plans_is_named_once(approved, toda
         assert mine["accelerators"].sum() == sum(row[1] for row in plan)
         assert mine[usd].sum() == pytest.approx(sum(row[2] for row in plan))
     assert recommend(orders(*approved), NO_STATES, orders(*approved), PERIOD)["action"].isin(["hold"]).all()
+
+
+def test_what_follows_a_term_signed_on_approval_is_no_new_order():
+    """Eight signed for a year from November: eight of the ten that today's plan orders a year on are their renewal."""
+    term = {"plan_period": "2026-09", "end_month": "2027-11", "accelerators": 8, "order_month": "2026-10"}
+    place = {"region": "us", "accelerator_id": "h100", "purchase_option": "lease"}
+    steps = orders(("2027-03", 4, 400.0)).assign(plan_period="2026-09")
+    today = orders(
+        ("2027-03", 4, 400.0, {"start_month": "2027-04"}), ("2027-10", 10, 1000.0, {"start_month": "2027-11"})
+    )
+
+    def found(**changes):
+        table = recommend(steps, NO_STATES, today, PERIOD, pd.DataFrame([place | term | changes]))
+        return table[["action", "accelerators", "today_month", "today_usd"]].to_numpy().tolist()
+
+    hold = ["hold", 4, "2027-03", 400.0]
+    assert found() == [hold, ["new", 2, "2027-10", 200.0]]
+    for other in ({"plan_period": "2026-06"}, {"end_month": "2027-12"}, {"region": "eu"}, {"end_month": None}):
+        assert found(**other) == [["new", 10, "2027-10", 1000.0], hold]
