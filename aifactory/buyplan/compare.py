@@ -230,7 +230,7 @@ def own_present_value(case: Case, compute: Compute, share: np.ndarray, rate: flo
 def hosted_path(case: Case, api: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Hosted price of a unit by month and stream, and what moving to a successor costs, [T + 1, K].
 
-    From the month in which a model is retired its successor's price holds, and each use case pays
+    From the month of the day after the announced end of a model its successor's price holds, and each use case pays
     its migration once; NaN and 0 where there is no hosted price. Units that grow in size hold more tokens and cost as
     much more; what is sold by the image, page or second of media does not.
     """
@@ -255,11 +255,20 @@ def _until_its_end(case: Case, usd: float, end: object) -> tuple[np.ndarray, np.
     plan, months = case.plan, case.streams.months
     price, once = with_hosted_end(
         np.full(len(months), usd),
-        None if pd.isna(end) else (pd.Period(end, "M") - pd.Period(months[0], "M")).n,
+        None if pd.isna(end) else (month_without(end) - pd.Period(months[0], "M")).n,
         successor=plan.value("api_successor_price_ratio"),
         migrate_usd=plan.value("api_migration_person_months") * plan.value("engineer_usd_per_month"),
     )
     return price, once * price_index(len(months), plan)
+
+
+def month_without(end: object) -> pd.Period:
+    """Month from which a model does not answer any more whose announced end, its last day, is known.
+
+    >>> month_without("2027-06-29"), month_without("2027-06-30")
+    (Period('2027-06', 'M'), Period('2027-07', 'M'))
+    """
+    return (pd.Timestamp(end) + pd.Timedelta(days=1)).to_period("M")
 
 
 def hosted_size(case: Case) -> np.ndarray:

@@ -19,7 +19,7 @@ import pandas as pd
 
 from aifactory.benchmark.telemetry import OWN_EVIDENCE
 from aifactory.buyplan.case import Case, Solution, rebuilt
-from aifactory.buyplan.compare import Resolve, hosted_path, least_listed, streams_over_regions, without
+from aifactory.buyplan.compare import Resolve, hosted_path, least_listed, month_without, streams_over_regions, without
 from aifactory.buyplan.governance import money
 from aifactory.buyplan.left_alone import Shortlisted
 from aifactory.buyplan.stress.replan import GAP as QUICK_GAP
@@ -237,7 +237,7 @@ def _stay_by_month(case: Case, row: Mapping) -> tuple[np.ndarray, np.ndarray]:
     )
     at = priced["use_case_id"] == row["use_case_id"]
     priced.loc[at, "api_usd_per_unit"] = row["usd_per_unit"]
-    to_come = pd.notna(row["retires"]) and pd.Period(row["retires"], "M") > pd.Period(case.streams.months[0], "M")
+    to_come = pd.notna(row["retires"]) and month_without(row["retires"]) > pd.Period(case.streams.months[0], "M")
     priced["retires"] = pd.to_datetime(priced["retires"].mask(at, row["retires"] if to_come else pd.NaT))
     path, moving = hosted_path(case, priced)
     bill = np.where(mine, case.streams.units[EXPECTED] * path, 0.0)[1:]

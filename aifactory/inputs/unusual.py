@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pandas as pd
+
 from aifactory.inputs.findings import Finding, Tables, rows_found
 from aifactory.inputs.plan import Plan
 
@@ -26,13 +28,28 @@ CHECK, WHERE = "unusual_values", "plan.yaml"
 
 
 def unusual_values(tables: Tables, plan: Plan) -> Iterator[Finding]:
-    """Prices of power, pay, distances, lead times and rates lie where they usually do; ports have begun in months with data."""
+    """Prices of power, pay, distances, lead times and rates lie where they usually do; ports have begun in months with data, and what retired has no demand."""
     for column, value, rule in (*_plan_values(plan), *_rates(plan), *_ports(tables, plan)):
         yield Finding(WHERE, CHECK, "warned", rule, None, column, value)
     prices = tables["prices"]
     rule = f"is more than {MOST_LEAD_WEEKS:.0f} weeks: days in a column of weeks?"
     far = prices["lead_time_weeks"] > MOST_LEAD_WEEKS
     yield from rows_found(prices, far, "prices", CHECK, "warned", "lead_time_weeks", rule)
+    cases = tables["use_cases"]
+    rule = "is the first month without traffic, and demand_windows holds traffic of it or later: is the use case still in use?"
+    yield from rows_found(cases, _outlived(tables), "use_cases", CHECK, "warned", "retire_month", rule)
+
+
+def _outlived(tables: Tables) -> pd.Series:
+    """Use cases with demand in the month in which they retire, or later."""
+    windows, cases = tables["demand_windows"], tables["use_cases"]
+    served = windows[windows["service_units"] > 0].groupby("use_case_id", observed=True)["window_start_utc"].max()
+    last = (
+        cases["use_case_id"].astype(object).map(served.dt.strftime("%Y-%m").to_dict())
+        if len(served)
+        else pd.Series("", cases.index)
+    )
+    return cases["retire_month"].notna() & (cases["retire_month"].astype(object).fillna("~") <= last.fillna(""))
 
 
 def _plan_values(plan: Plan) -> Iterator[tuple[str, str, str]]:

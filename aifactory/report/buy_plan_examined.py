@@ -45,7 +45,7 @@ def _excluded(ws: Workspace, cells: pd.DataFrame) -> Group | Block:
     if known.empty:
         return section(EXCLUDED, "Nothing: no other platform of known capacity is offered where the use cases run.")
     best = known.drop_duplicates("use_case_id")
-    saves = best[best["saving_usd"] > 0]
+    saves = best[best["saving_usd"] >= 1.0]  # less than a dollar is rounding
     if saves.empty:
         text = f"Nothing: none of {plural(len(known), 'other platform')} of known capacity would make the plan cheaper."
     else:
@@ -79,7 +79,7 @@ def _excluded(ws: Workspace, cells: pd.DataFrame) -> Group | Block:
 
 def _peaks(ws: Workspace, cells: pd.DataFrame) -> Group | Block:
     """Use cases whose peak hours would be rented elsewhere, the best second platform of each."""
-    saves = cells[cells["saving_usd"] > 0]
+    saves = cells[cells["saving_usd"] >= 1.0]
     if saves.empty:
         return section(PEAKS, "No: for no use case would it save more than porting to a second platform costs.")
     first, tier = saves.iloc[0], "" if saves["tier"].iloc[0] == "measured" else f" (capacity {saves['tier'].iloc[0]})"

@@ -104,8 +104,12 @@ def test_the_end_of_the_model_and_the_work_to_move_are_counted(tiny):
     """
     values = {"api_migration_person_months": 2.0, "engineer_usd_per_month": 10_000.0, "api_successor_price_ratio": 1.5}
     case = known(tiny(plan=make_plan(12, values), chat=1.5, train=0.0, inputs={"shapes": {}}))
-    row = decided(case, 1e-3, "2027-04-30").table.iloc[0]
+    row = decided(case, 1e-3, "2027-04-29").table.iloc[0]
     assert row["hosted_usd"] == pytest.approx(UNITS * 1e-3 * (5 + 7 * 1.5) + 20_000)
+    last_day = decided(case, 1e-3, "2027-04-30").table.iloc[0]  # it answers for all of the month
+    assert last_day["hosted_usd"] == pytest.approx(UNITS * 1e-3 * (6 + 6 * 1.5) + 20_000)
+    now = decided(case, 1e-3, "2026-10-31").table.iloc[0]  # the bill of the month is the last at its price
+    assert now["hosted_usd"] == pytest.approx(UNITS * 1e-3 * 12 * 1.5 + 20_000)
     assert row["own_usd"] == pytest.approx(2 * UNITS * 1e-3 + 4 * 2.0 * 8760 + 20_000)
     gone = decided(case, 1e-3, "2026-09-30").table.iloc[0]  # its end is past: what answers now is what the bill shows
     assert gone["hosted_usd"] == pytest.approx(UNITS * 1e-3 * 12)
@@ -120,7 +124,7 @@ def test_moving_to_a_successor_is_paid_at_the_pay_of_its_month(tiny):
         "cost_inflation": 0.21,
     }
     case = known(tiny(plan=make_plan(12, values), chat=1.5, train=0.0, inputs={"shapes": {}}))
-    row = decided(case, 1e-3, "2027-04-30").table.iloc[0]
+    row = decided(case, 1e-3, "2027-04-29").table.iloc[0]
     assert row["hosted_usd"] == pytest.approx(UNITS * 1e-3 * 12 + 22_000)
     assert row["migration_usd"] == 20_000
 

@@ -449,6 +449,11 @@ SUSPECT = {
         ),
         "column 'ports_under_way chat: begun': value '2027-01': is after 2026-10, the last month of demand",
     ),
+    "a use case that retired and is in use": (
+        "unusual_values",
+        first("use_cases.csv", retire_month="2026-10"),
+        "use_cases, row 2, column 'retire_month': value '2026-10': is the first month without traffic, and demand_windows holds traffic",
+    ),
     "a lead time in days": (
         "unusual_values",
         add(
