@@ -8,8 +8,8 @@ accelerator, precision, way of serving) can be odd too, run with flags that no c
 do not support, the median gap m of the setup left out whole beyond `SETUP_TOLERATED`, becomes a variance m^2 that
 only its own rows share, so that it no longer moves other systems.
 
-Tables repeat measurements under the name of another model or another layout: both times are equal to the last digit.
-Such copies count as one together, and who is left out takes them along.
+Tables repeat measurements under the name of another model or another layout, some with times cut to two decimals: both
+times agree to three digits. Such copies count as one together, and who is left out takes them along.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ PARTS: dict[str, Part] = {
     "layout": Part(("layout", "split")),
     "ranked": Part(("ranked", "split", "sparse")),
     "sparse": Part(("sparse",)),
+    "speculated": Part(("speculated",)),
     "wide": Part(("split", "sparse"), near=_WIDE),
     "near_engine": Part(("backend", "split", "sparse"), near=_NEAR),
     "near_architecture": Part(("architecture", "split"), near=_NEAR),
@@ -63,7 +64,7 @@ CELL = (
     "chip", "model_path", "version", "precision", "split", "concurrency", "isl", "osl", "gpus", "prefill_gpus", "workers",
     "prefill_workers", "year", "campaign", "ranks", "layout",
 )  # fmt: skip
-#: Rows that are alike in these are one measurement.
+#: Rows that are alike in these, times to three digits, are one measurement.
 COPY = (
     "chip", "architecture", "precision", "split", "isl", "osl", "concurrency", "silicon_ttft_ms", "silicon_tpot_ms",
 )  # fmt: skip
@@ -128,7 +129,7 @@ class GapModel:
         self.parts = {name: self.sizes[name] for name in PARTS}
         self.variance = FLOOR_VARIANCE + self.sizes["noise"] ** 2
         count = usable.groupby(number).size().to_numpy()
-        self.measurement = usable.groupby(list(COPY), dropna=False, sort=False).ngroup().to_numpy()
+        self.measurement = _measurements(usable)
         listed = pd.Series(number).groupby(self.measurement).transform("nunique")
         self.told = listed.groupby(number).median().to_numpy()
         late = usable["late"].groupby(number).median().to_numpy()
@@ -250,6 +251,12 @@ class GapModel:
         cell = self.membership.to_numpy()
         label = self.cells[HELD_BACK[kind]] if kind in HELD_BACK else pd.Series(np.arange(len(self.gap)))
         return self.row_scores(*self.left_out(label)), pd.factorize(label)[0][cell]
+
+
+def _measurements(rows: pd.DataFrame) -> np.ndarray:
+    """Number of the measurement that each row states, the same for copies of one: shape (rows,)."""
+    times = {name: rows[name].map(lambda ms: float(f"{ms:.3g}")) for name in COPY if name.endswith("_ms")}
+    return rows.assign(**times).groupby(list(COPY), dropna=False, sort=False).ngroup().to_numpy()
 
 
 def _level(gap: np.ndarray) -> float:

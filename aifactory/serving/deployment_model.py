@@ -14,7 +14,7 @@ that a stated prefill pool has not let in yet (n = w out t / p at most), or
 beyond the seats of decode engines, take no part in a step; their wait is added to the prediction (`deployment_crowd.py`). An engine that does both spends more on each sequence than
 one that only decodes. Weights touched by n sequences of a mixture: 1 - (1 - share)^n.
 
-Where tokens are speculated (deployments that tables with workers leave out, `deployment_recipes.ALONE`) a step checks
+Where tokens are speculated (deployments that lists leave out, `deployment_recipes.with_speculated`) a step checks
 `CHECKED` tokens of each sequence, of which `ACCEPTED` are kept: experts, products and sums for as many, the KV cache
 read once. One layer that proposes one token, kept 85 to 90 times of 100: DeepSeek-V3 report (arXiv 2412.19437), section
 5.4.3; nothing of it is fitted to deployments.
@@ -40,7 +40,6 @@ import pandas as pd
 
 from aifactory.inputs.resources import data_dir
 from aifactory.serving.deployment_layout import AGGREGATED
-from aifactory.serving.deployment_recipes import ALONE
 
 DENSE_SHARE = 0.95
 #: Memory for weights and KV cache, what engines reserve by default: the rest is for graphs and activations.
@@ -68,8 +67,8 @@ def with_prior(d: pd.DataFrame, c: dict[str, float]) -> pd.DataFrame:
     v["mixture"] = (d["sparse"] == "mixture").to_numpy()
     v["together"] = (d["split"] == AGGREGATED).to_numpy()
     v["first_steps"] = _first_steps(d, c)
-    alone = (d["layout"] == ALONE).to_numpy()
-    v["checked"], v["accepted"] = np.where(alone, CHECKED, 1.0), np.where(alone, ACCEPTED, 1.0)
+    faster = d["speculated"].to_numpy()
+    v["checked"], v["accepted"] = np.where(faster, CHECKED, 1.0), np.where(faster, ACCEPTED, 1.0)
     waiting = np.maximum(v["concurrency"] / v["workers"], 1.0)
     seats = _seats(v)
     tpot_s = _step_s(v, _let_in(v, np.minimum(waiting / v["crowd"], seats), c), c)

@@ -5,6 +5,10 @@ degree. Those who write recipes choose them by load, lengths and engine, and mak
 workers x ranks (so all stated ones are): the nearest stated recipe of equal decode workers tells both. Held back, a
 recipe's log workers are so missed by 0.17 (0.51 by the typical ones, `deployment_layout.TYPICAL_WORKERS`) and its
 kind of ranks in 4 %. Only layouts are compared, never what was measured.
+
+Engines that do both are listed too: by campaign (release, date, accelerator), numbered rows by numbered rows. A model
+that was published with a layer proposing further tokens is measured without it for the list and with it in a campaign
+of its own, at the same release: under one load of DeepSeek-R1 on TensorRT-LLM 1.4 to 2.3 times faster.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from aifactory.serving.deployment_layout import DISAGGREGATED
+from aifactory.serving.deployment_layout import AGGREGATED, DISAGGREGATED
 
 #: Distance of recipes of another accelerator, engine, release, precision; of loads that they do not divide.
 OTHER = {"chip": 0.5, "backend": 1.5, "version": 0.6, "precision": 0.5}
@@ -21,6 +25,11 @@ UNDIVIDED, LENGTHS = 1.5, {"concurrency": 0.8, "isl": 1.2, "osl": 1.2, "prefill_
 SAME = ("chip", "architecture", "version", "precision", "isl", "osl", "concurrency")
 TAKEN = ("gpus", "prefill_gpus", "workers", "prefill_workers")
 TWIN, ALONE = "twin", "alone"
+#: Architectures published with a layer that proposes further tokens, by what their names begin with.
+PROPOSING = ("deepseek-v3", "qwen3.5", "qwen3-next", "glm-4.5", "glm-4.6", "glm-4.7")
+#: What was measured with one release on one accelerator; those of one day.
+RELEASE = ("architecture", "version", "chip")
+CAMPAIGN = (*RELEASE, "measured_on")
 
 
 def with_recipes(d: pd.DataFrame, others: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -47,6 +56,18 @@ def with_recipes(d: pd.DataFrame, others: pd.DataFrame | None = None) -> pd.Data
     d.loc[place, "taken"] = True
     d.loc[place, "ranks"] = np.minimum(recipe["ranks"].to_numpy(), d.loc[place, "gpus"].to_numpy())
     return d.assign(layout=_said(d, asked, known))
+
+
+def with_speculated(d: pd.DataFrame, others: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Add `speculated`: `ALONE`, or a model of `PROPOSING` on an engine that does both in a campaign that no list holds.
+
+    A dated campaign without a numbered row in `d` or `others`, where another of its release and accelerator has some.
+    """
+    known = d if others is None else pd.concat([d, others])
+    listed = known[known["config_id"].ne("") & known["split"].eq(AGGREGATED)]
+    told = lambda names: pd.MultiIndex.from_frame(d[list(names)]).isin(pd.MultiIndex.from_frame(listed[list(names)]))  # noqa: E731
+    apart = told(RELEASE) & ~told(CAMPAIGN) & d["measured_on"].ne("") & d["split"].eq(AGGREGATED)
+    return d.assign(speculated=d["layout"].eq(ALONE) | (apart & d["architecture"].str.startswith(PROPOSING)))
 
 
 def _distance(asked: pd.DataFrame, known: pd.DataFrame) -> np.ndarray:

@@ -18,7 +18,7 @@ from aifactory.serving.deployment_gap import GapModel
 from aifactory.serving.deployment_layout import NODE, concurrency_of, with_layout
 from aifactory.serving.deployment_model import ACCEPTED, DENSE_SHARE, STEPS, deployment_constants, with_prior
 from aifactory.serving.deployment_names import engine_identifiers, model_shapes, system_identifiers
-from aifactory.serving.deployment_recipes import ALONE, with_recipes
+from aifactory.serving.deployment_recipes import with_recipes, with_speculated
 from aifactory.serving.deployment_unstated import DEGREES, LOADS, WORKERS, pooled, with_conditions
 from aifactory.serving.intervals import covered
 from aifactory.serving.measurements import note, numbers, read_table, refuse_beyond, refuse_rows, spelt, with_assumed
@@ -146,7 +146,7 @@ def _features(d: pd.DataFrame) -> pd.DataFrame:
 
 def _laid_out(d: pd.DataFrame, others: pd.DataFrame | None = None) -> pd.DataFrame:
     """What follows from the layout: seats, shards, nearness in load and size, closed forms."""
-    d = with_crowd(d, others)
+    d = with_speculated(with_crowd(d, others), others)
     d["kv_shards"] = np.minimum(d["gpus"] / d["ranks"], d["kv_heads"]) * d["ranks"]
     d["ranked"] = d["ranks"] > 1
     date = pd.to_datetime(d["measured_on"], errors="coerce", format="ISO8601")
@@ -284,9 +284,7 @@ def _finish(answer: pd.DataFrame, rows: pd.DataFrame, tier: np.ndarray) -> pd.Da
     )
     answer["tier"], answer["reason"] = np.select([refused, tier == ""], [REFUSED, STEP_MODEL], tier), reason
     assumed = rows[["assumed"]].copy()
-    note(
-        assumed, rows["layout"] == ALONE, f"tokens speculated, {ACCEPTED:g} kept a step, as no list with workers has it"
-    )
+    note(assumed, rows["speculated"], f"tokens speculated, {ACCEPTED:g} kept a step, as no list holds it")
     said = with_doubts(with_assumed(answer["reason"], assumed["assumed"]), rows)
     answer["reason"] = answer["reason"].mask(~refused, said)
     order = [

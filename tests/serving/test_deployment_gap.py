@@ -6,7 +6,6 @@ import pytest
 
 from aifactory.serving.deployment_fit import fit_closed_forms, fit_parts, usable_deployments
 from aifactory.serving.deployment_gap import PARTS, GapModel, deviations
-from aifactory.serving.deployment_recipes import ALONE
 from aifactory.serving.deployments import read_deployments
 from aifactory.serving.ratio import covariance
 from tests.serving.test_deployments import table
@@ -33,6 +32,15 @@ def test_leaving_a_group_out_equals_training_without_it(rows, label):
         gap, expected = part.predict(whole.cells[asked])
         assert whole.gap[asked] - gap == pytest.approx(residual[asked], abs=1e-8)
         assert deviation[asked] == pytest.approx(expected, abs=1e-8)
+
+
+def test_times_cut_to_two_decimals_are_a_copy(rows):
+    """6.332719 and 6.33 ms are one measurement, 6.34 ms is another."""
+    d = rows.iloc[[3, 3, 3]].reset_index(drop=True)
+    d["model_path"] = ["a", "b", "c"]
+    d["silicon_tpot_ms"], d["silicon_ttft_ms"] = [6.332719, 6.33, 6.34], [338.336414, 338.34, 338.34]
+    first, second, third = GapModel(d, "tpot").measurement
+    assert first == second != third
 
 
 def test_a_measurement_listed_under_two_names_is_one_and_never_predicts_itself(rows):
@@ -141,7 +149,7 @@ def test_fits_recover_a_constant_and_reduce_the_error(rows):
 
 def test_what_is_served_with_speculated_tokens_moves_no_constant_of_a_step(rows):
     d = rows.assign(silicon_tpot_ms=np.exp(rows["prior_tpot"]) * 1.2, silicon_ttft_ms=np.exp(rows["prior_ttft"]))
-    odd = d.assign(layout=ALONE, silicon_tpot_ms=d["silicon_tpot_ms"] / np.linspace(1, 4, len(d)), version="other")
+    odd = d.assign(speculated=True, silicon_tpot_ms=d["silicon_tpot_ms"] / np.linspace(1, 4, len(d)), version="other")
     alone, both = (fit_closed_forms(part, steps=2) for part in (d, pd.concat([d, odd], ignore_index=True)))
     names = [name for name in alone if not name.startswith("ttft")]
     assert [both[name] for name in names] == [alone[name] for name in names]

@@ -5,14 +5,13 @@ import pandas as pd
 import pytest
 
 from aifactory.serving.deployment_model import deployment_constants, with_prior
-from aifactory.serving.deployment_recipes import ALONE
 
 H200 = {
     "chip": "nvidia-h200-sxm", "bandwidth": 4800.0, "peak": 1500.0, "peak_16bit": 1500.0, "memory": 141.0, "link": 450.0, "node": 8.0,
     "params_b": 70.0, "active_b": 70.0, "weight_bytes": 1.0, "kv_gb": 3.3e-4, "layers": 80.0, "width": 8192.0,
     "gpus": 4.0, "prefill_gpus": 4.0, "ranks": 1.0, "workers": 1.0, "prefill_workers": 1.0, "kv_shards": 4.0,
     "concurrency": 16.0, "isl": 1024.0, "osl": 1024.0, "sparse": "dense", "split": "aggregated",
-    "crowd": 1.0, "keeps_up": 0.0, "backend": "vllm", "layout": "stated",
+    "crowd": 1.0, "keeps_up": 0.0, "backend": "vllm", "speculated": False,
 }  # fmt: skip
 BARE = {
     "bandwidth": 1.0, "compute": 1.0, "prefill": np.inf, "prompt_split": 0.0, "attention": 1.0, "layer_us": 0.0,
@@ -176,12 +175,14 @@ def test_speculated_tokens_are_checked_two_at_a_time_and_the_cache_is_read_once(
     one = {"gpus": 1.0, "kv_shards": 1.0, "split": "disaggregated", "keeps_up": 1.0}
     read, work = (70 + 16 * 1536 * 3.3e-4) / 4800, 16 * 2e-3 * 70 / 1500
     assert closed_form(BARE, **one)[0] == pytest.approx(1e3 * (read + work))
-    assert closed_form(BARE, layout=ALONE, **one)[0] == pytest.approx(1e3 * (read + 2 * work) / 1.8)
+    assert closed_form(BARE, speculated=True, **one)[0] == pytest.approx(1e3 * (read + 2 * work) / 1.8)
     mixture = one | {"active_b": 7.0, "sparse": "mixture", "concurrency": 1.0, "kv_gb": 1e-12}
     touched = 70 * (1 - 0.9**2) / 4800
-    assert closed_form(BARE, layout=ALONE, **mixture)[0] == pytest.approx(1e3 * (touched + 2 * 2e-3 * 7 / 1500) / 1.8)
+    assert closed_form(BARE, speculated=True, **mixture)[0] == pytest.approx(
+        1e3 * (touched + 2 * 2e-3 * 7 / 1500) / 1.8
+    )
     layers = BARE | {"layer_us": 100.0}
-    slower = closed_form(layers, layout=ALONE, **one)[0] - closed_form(BARE, layout=ALONE, **one)[0]
+    slower = closed_form(layers, speculated=True, **one)[0] - closed_form(BARE, speculated=True, **one)[0]
     assert slower == pytest.approx(80 * 0.1 / 1.8), "a step passes its layers once"
 
 

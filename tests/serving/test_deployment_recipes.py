@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from aifactory.serving.deployment_layout import TYPICAL_WORKERS
-from aifactory.serving.deployment_recipes import ALONE, TWIN, with_recipes
+from aifactory.serving.deployment_recipes import ALONE, TWIN, with_recipes, with_speculated
 from aifactory.serving.deployments import predict_deployments, read_deployments
 
 ROW = {
@@ -40,6 +40,30 @@ def test_the_nearest_load_that_its_workers_divide_speaks():
     assert found.loc[2, "layout"] == ALONE
     again = with_recipes(deployments({}, {"concurrency": 48.0, "workers": 3.0}, UNKNOWN | {"concurrency": 51.0}))
     assert again.loc[2, "workers"] == 3
+
+
+def test_a_campaign_that_no_list_holds_beside_a_listed_one_speculates():
+    """Only of models that propose tokens, at the same release on the same accelerator, with a date."""
+    listed = {
+        "architecture": "deepseek-v3",
+        "split": "aggregated",
+        "layout": "stated",
+        "config_id": "75",
+        "measured_on": "2026-01-29",
+    }
+    faster = listed | {"config_id": "", "measured_on": "2026-02-05"}
+    others = (
+        {"architecture": "kimi-k2"},
+        {"version": "trtllm1.1"},
+        {"chip": "b"},
+        {"measured_on": ""},
+        {"split": "disaggregated"},
+    )
+    rows = deployments(listed, listed | {"config_id": ""}, faster, *(faster | other for other in others))
+    assert with_speculated(rows)["speculated"].tolist() == [False, False, True, *([False] * 5)]
+    assert with_speculated(rows[2:3], rows[:1])["speculated"].item()
+    kimi = {"architecture": "kimi-k2"}
+    assert not with_speculated(deployments(listed | kimi, faster | kimi))["speculated"].any()
 
 
 def test_workers_of_another_size_or_another_kind_of_table_tell_nothing():

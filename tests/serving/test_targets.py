@@ -61,7 +61,7 @@ def test_deployments_with_whole_systems_paths_and_architectures_left_out_as_meas
     """Median errors by system, model path and architecture."""
     rows = read_deployments(shared_dir / "data/measured/silicon_ttft_tpot.csv.gz")
     found = evaluate_deployments(rows, None)[0].set_index(["split", "by", "group"])["median_error"]
-    for target, measured in {"tpot": (0.118, 0.138, 0.132), "ttft": (0.331, 0.309, 0.306)}.items():
+    for target, measured in {"tpot": (0.119, 0.134, 0.131), "ttft": (0.335, 0.320, 0.315)}.items():
         said = [found[f"unseen {name}", f"{target} all", "all"] for name in ("accelerator", "model", "architecture")]
         assert said == pytest.approx(measured, abs=0.01)
 
