@@ -2,7 +2,7 @@
 
 Until its first order is delivered, a platform chosen for good serves from hours at their price, and not at all where none are sold.
 Work that runs on another platform may stay for as long as an order takes, on what stands there and on hours where they are sold:
-one offer for each of the lead times of the ways to pay of the new platform, beside those of `paid_kit`, whose rule decides.
+one offer for each of the lead times of the ways to pay of the new platform, and of orders placed before, beside those of `paid_kit`, whose rule decides.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class Today:
 def may_stay(
     case: Case, base: Streams, today: Mapping[tuple[str, str], str], supported_to: Mapping[str, str]
 ) -> dict[tuple[str, str], Today]:
-    """Where each use case runs today, by use case and region, of those that run there on a known platform."""
+    """Where each use case runs today, by use case and region, of those that run there on a known platform and go on in the first month."""
     hourly = case.prices[case.prices["purchase_option"] == "on_demand"]
     sold = set(hourly[PLACE].itertuples(index=False, name=None))
-    runs, found = base.units[EXPECTED, 0] > 0, {}
+    runs, found = (base.units[EXPECTED, :2] > 0).all(axis=0), {}
     for key, running in zip(base.table[KEY].itertuples(index=False, name=None), runs, strict=True):
         if running and (chip := today.get(key)):
             last = sum(month <= supported_to.get(chip, base.months[-1]) for month in base.months) - 1
@@ -49,7 +49,9 @@ def may_stay(
 class Delivery:
     """When a place serves."""
 
-    months: list[int]  # that an order takes, the different ones of its ways to pay, 0 left out
+    months: list[
+        int
+    ]  # until each delivery: of orders of the plan by way to pay, and of those placed before; 0 left out
     silent: int = 0  # months to come in which nothing serves there: no hours are sold, nothing stands, no order comes
 
 
@@ -59,11 +61,11 @@ def delivery_to(case: Case, place: Place) -> Delivery:
     if place not in places:
         return Delivery([])
     at = places.index(place)
-    offered = np.isfinite(case.offers.rent[:, at])
-    months = sorted({int(month) for month in months_of_lead(case.offers.lead_weeks[offered, at])})
-    if np.isfinite(case.offers.on_demand[at]) or case.placed.accelerators[1:, at].any():
-        return Delivery([month for month in months if month])
-    return Delivery([month for month in months if month], min(months, default=0))
+    offered, there = np.isfinite(case.offers.rent[:, at]), case.placed.accelerators[:, at]
+    ordered = {int(month) for month in months_of_lead(case.offers.lead_weeks[offered, at])}
+    comes = ordered | {int(month) for month in np.flatnonzero(np.diff(there) > 0)}
+    sold = np.isfinite(case.offers.on_demand[at]) or np.isfinite(case.offers.spot[at])
+    return Delivery(sorted(comes - {0}), 0 if sold or there[1] > 0 else min(comes, default=0))
 
 
 def staying(move: Move, months: int, *, sold: bool, needed: bool) -> Move:

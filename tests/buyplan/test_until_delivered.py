@@ -11,6 +11,7 @@ from test_placed import month, order
 from aifactory.buyplan.case import solve_expected
 from aifactory.buyplan.futures import _floor
 from aifactory.buyplan.moves_told import moves_frame
+from aifactory.buyplan.until_delivered import Delivery, delivery_to
 from aifactory.fleet.streams import EXPECTED
 
 
@@ -127,3 +128,18 @@ def test_no_kit_is_bought_for_a_short_time_to_hold_a_reserve(ends, held):
     whole = case.slots.total(load.held * case.slots.size, 1)[1, 0]
     assert whole > 12
     assert _floor(case, ended)[0, 0] == (12.0 if held == 12.0 else whole)
+
+
+def test_work_stays_until_what_was_ordered_before_comes():
+    """After approval: 16 of acc are ordered and come in month 3, a new order would in month 4; until then chat goes on at its 24 of old."""
+    owned = order(24, -8, None, place=("eu", "old"), option="purchase")
+    coming = order(16, 3, None, ordered=-1, option="purchase")
+    case, _, moves = decide(owned, coming, today=AT_OLD, prices=NO_HOURS, supported_to=month(6))
+    assert delivery_to(case, ("eu", "acc")) == Delivery([2, 3], 2)
+    assert [(m.stays_to, m.needed, m.guests[0].share[1:].tolist()) for m in moves] == [
+        (2, True, [1.0] * 2 + [0.0] * 10)
+    ]
+    assert f"no order for it can come before {month(3)}" in moves[0].sentence(case.streams.months)
+    assert delivery_to(case, ("eu", "old")) == Delivery([])  # no pool of the plan
+    none = decide(owned, prices=with_hours(1.0))[0]
+    assert delivery_to(none, ("eu", "acc")) == Delivery([3], 0)
