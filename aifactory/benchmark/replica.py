@@ -50,7 +50,7 @@ def with_replicas(ws: Workspace, capacity: pd.DataFrame, shown: pd.DataFrame) ->
         size = smaller if _untested(cell) else _as_tested(cell, node, here)
         stated = float(getattr(cell, STATED, np.nan)) > 0
         found.append(size if stated else float(np.maximum(size, min(together.get(cell.use_case_id, 1.0), node))))
-        evidence.append(cell.evidence + (SMALLER.format(smaller) if smaller < fits else ""))
+        evidence.append(cell.evidence + (SMALLER.format(smaller) if found[-1] < fits else ""))
     return capacity.assign(replica_accelerators=np.array(found, dtype=float), evidence=evidence)
 
 

@@ -290,7 +290,7 @@ def _surplus_sentence(
     if months:
         return f"{start}for {counted(months, 'month')} a term still runs while what follows it is delivered, and both are paid."
     if ended:
-        return f"{start}nothing is expected to run on them from then on, and they are paid in any case: reassign, sell or return them. Own ones are off then, and no limit of power or space counts them."
+        return f"{start}nothing is expected to run on them from then on, and they are paid in any case: reassign, sell or return them. Those on an own site are off then, and no limit of power or space counts them."
     return f"{start}{'the others' if needed else 'they'} wait for more demand than expected, if any comes, and are paid in any case."
 
 

@@ -193,9 +193,8 @@ class Values:
         if size is not None and replica_sizes(streams)[0] <= size:
             return self._cost(self.case, with_sizes(streams, [size]))
         held = offers_of_pools(self.offers, streams)
-        if held.empty:  # what stands there may still serve
-            node = float(streams.pools["accelerators_per_node"].iloc[0])
-            return self._cost(self.case, streams) if replica_sizes(streams)[0] <= node else np.inf
+        if held.empty:
+            return np.inf
         return min(
             self._cost(self._priced(place, prices_at(held, np.array([node]))), with_sizes(streams, [node]))
             for node in tried_sizes(streams, held)[0]
@@ -215,7 +214,7 @@ class Values:
         except TooManyNodesError:
             return np.inf
         problem = problem_over(case, stream_paths(case, self.paths), limits=False)
-        if not problem.orders and not (problem.on_demand_most > 0).all() and not case.owned[1:].any():
+        if not problem.orders and not (problem.on_demand_most > 0).all():
             return np.inf
         return Replanner(world_of(problem), np.zeros(len(problem.orders))).at_weights(self.weights)[1] + _standing_usd(
             case

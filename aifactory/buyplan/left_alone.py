@@ -7,7 +7,7 @@ cost of both platforms.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,9 @@ from aifactory.fleet.guests import Guest, guest_of, pooled, with_guests
 from aifactory.fleet.streams import Streams
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.outcome import SCORED_ABOVE, contenders
+
+#: Why the plan takes another platform than the shortlist chose.
+WITHOUT = "costs least without what stays on hosted models"
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,10 @@ class Shortlisted:
 
     def rechosen(self, homes: Mapping[str, str]) -> pd.DataFrame:
         """The choice with other platforms for some use cases."""
-        own = dict(zip(self.choice["use_case_id"], self.choice["accelerator_id"], strict=True))
-        return self.choice.assign(accelerator_id=self.choice["use_case_id"].map({**own, **homes}))
+        names = self.choice["use_case_id"]
+        own, moved = dict(zip(names, self.choice["accelerator_id"], strict=True)), names.isin(list(homes))
+        why = {"reason": self.choice["reason"].mask(moved, WITHOUT), "verdict": self.choice["verdict"].mask(moved, "")}
+        return self.choice.assign(accelerator_id=names.map({**own, **homes}), **why)
 
     def _case(self, case: Case, rest: Streams, guests: list[Guest]) -> Case:
         return self.in_best_nodes(
@@ -114,3 +119,9 @@ def _all_of(name: str, cell: tuple, rest: Streams) -> list[Guest]:
     regions = rest.table.loc[rest.table["use_case_id"] == name, "region"].unique()
     row = pd.Series(cell._asdict())
     return [guest_of(row, region, np.ones(len(rest.months))) for region in regions]
+
+
+def told_of(homes: Mapping[str, str], hosted: Collection[str]) -> list[str]:
+    """Which use cases take another platform than the shortlist chose, and beside which, `hosted` from now on, it chose that."""
+    beside = f"beside {', '.join(sorted(hosted))}, hosted for good"
+    return [f"{name} takes {chip}: the shortlist chose its platform {beside}." for name, chip in homes.items()]

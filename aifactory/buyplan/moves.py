@@ -11,7 +11,7 @@ from scipy.special import ndtr
 from aifactory.benchmark.telemetry import OWN_EVIDENCE
 from aifactory.buyplan.governance import money
 from aifactory.fleet.guests import Guest
-from aifactory.units import counted, percent
+from aifactory.units import percent
 
 #: Standard deviations from the middle of a normal distribution to its P10.
 TO_P10 = 1.2815515655446004
@@ -75,20 +75,20 @@ class Move:
         if self.low_usd < 0:
             test += f": at the low end of the rate it would lose {money(-self.low_usd)}, and the chance of a loss is {percent(self.loss_probability)}"
         does = ("stay" if self.stays_to else "run") + "s" * (len(self.guests) == 1)
-        why = self._why(months, served[-1] > self.stays_to)
+        why = self._why(idle=served[-1] > self.stays_to)
         told = f"{names} in {self.place[0]} {does}{part} on {self.place[1]} {when}{rest}: {why}."
         if self.needed and not self.saving_usd > 0:
             return told
         return f"{told} It saves {money(self.saving_usd)} at present value{work}{test}{self._mark()}."
 
-    def _why(self, months: Sequence[str], idle: bool) -> str:
+    def _why(self, *, idle: bool) -> str:
         """`idle`: part of it, or all where no hours are rented, is idle capacity."""
         paid = "capacity is owned or committed and would stand idle"
         if not self.stays_to:
             return f"that {paid}"
         if self.needed:
-            return f"no hours of {self.home_id} are sold there, and no order for it can come before {months[self.stays_to + 1]}"
-        until = f"an order for {self.home_id} that takes {counted(self.stays_to, 'month')} serves from {months[self.stays_to + 1]} on, and until then that costs less"
+            return f"no hours of {self.home_id} are sold there, and nothing that is ordered for it comes earlier"
+        until = f"while orders for {self.home_id} are on their way that costs less than its hours"
         return f"{until}; later its {paid}" if idle else until
 
     def _mark(self) -> str:

@@ -64,9 +64,9 @@ def moves_frame(moves: Sequence[Move], months: Sequence[str]) -> pd.DataFrame:
 
 
 def move_sentences(moves: Sequence[Move], months: Sequence[str], plan_usd: float) -> tuple[list[str], list[str]]:
-    """Moves that save at least `NAMED_SHARE` of the plan's cost `plan_usd` (present value), most first, and the others as one."""
-    named = [move for move in moves if move.saving_usd >= NAMED_SHARE * plan_usd]
-    small = [move for move in moves if move.saving_usd < NAMED_SHARE * plan_usd]
+    """Moves that are needed or save at least `NAMED_SHARE` of the plan's cost `plan_usd` (present value), most first, and the others as one."""
+    named = [move for move in moves if move.needed or move.saving_usd >= NAMED_SHARE * plan_usd]
+    small = [move for move in moves if not move.needed and move.saving_usd < NAMED_SHARE * plan_usd]
     told = [move.sentence(months) for move in sorted(named, key=lambda one: -one.saving_usd)]
     if not small:
         return told, []

@@ -1,4 +1,5 @@
-"""Capacity that is paid for in any case before more is rented: use cases that run there until it ends, then on the platform chosen.
+"""Work that runs elsewhere than on the platform chosen for some months: on capacity that is paid for in any case, before more is rented,
+or where it runs today, until an order for the new platform comes (`until_delivered`).
 
 The shortlist chooses one platform for a use case, for good. What is owned, or committed until the end of its term, costs no
 more than its running there, on whatever platform it stands. So each use case whose platform is another one, and that can run on
@@ -72,8 +73,8 @@ def decide_moves(
     today : accelerator of today by use case and region, where it is known; without it none is.
     """
     base, moves, prices = case.streams if chosen is None else until.waited(chosen), [], None
-    rework = _rework(base, cells, case.plan, case.runs_on)
     stay = may_stay(case, base, today or {}, cells.supported_to)
+    rework = _rework(base, cells, case, {key: now.accelerator_id for key, now in stay.items()})
     while offers := _offers(case, (base, until), moves, cells, period, stay):
         prices = prices or _Prices(quick_values(case, paths, cells), (base, until), cells, case.plan)
         idle = [offer for offer in offers if offer.guests[0].share[1:].any()]
@@ -132,7 +133,7 @@ def _staying(case: Case, offers: Sequence[Move], stay: Mapping[tuple[str, str], 
     for move in bundles(there):
         now, home = _today(move, stay), delivery_to(case, (move.place[0], move.home_id))
         stands = now.sold or all(guest.share[1] > 0 for guest in move.guests)
-        kept = [months for months in home.months if stands and months <= now.last]
+        kept = sorted({min(months, now.last) for months in home.months if stands} - {0})
         found += [staying(move, months, sold=now.sold, needed=months <= home.silent) for months in kept]
     return found
 
@@ -231,19 +232,21 @@ def bundles(offers: Sequence[Move]) -> list[Move]:
     return [_together(group) for group in some]
 
 
-def _rework(base: Streams, cells: Cells, plan: Plan, runs_on: Mapping[str, str]) -> Callable[[Guest], float]:
+def _rework(base: Streams, cells: Cells, case: Case, today: Mapping[tuple[str, str], str]) -> Callable[[Guest], float]:
     """USD of making changes a second time for a guest: each time that it changes platform, and all those of the months that both serve.
 
-    What stays for a while on its platform of today, `runs_on` by use case, changes once in any case: that is its porting. A change costs `rework_share` of the effort of porting, of which `rework_usd` of the shortlist counts those of the whole horizon.
+    What stays for a while on its platform of `today`, changes once in any case: that is its porting. A change costs `rework_share` of the effort of porting, of which `rework_usd` of the shortlist counts those of the whole horizon.
     """
     whole = cells.penalties.set_index(KEYS)["rework_usd"].groupby(level=[0, 1]).first()
     classes = platform_classes(cells.accelerators)
+    plan = case.plan
     change = plan.rework_share * plan.value("engineer_usd_per_month")
     keys = list(base.table[KEY].itertuples(index=False, name=None))
 
     def usd(guest: Guest) -> float:
         works = base.units[EXPECTED, :, keys.index((guest.use_case_id, guest.region))] > 0
-        stays = runs_on.get(guest.use_case_id) == guest.accelerator_id
+        now = today.get((guest.use_case_id, guest.region), case.runs_on.get(guest.use_case_id))
+        stays = now == guest.accelerator_id
         there = np.concatenate([[stays], guest.share[1:] > 0])
         moves = ((there[1:] != there[:-1]) & works[1:] & works[:-1]).sum() - (stays and not there[-1])
         both = works[1:] & there[1:] & (guest.share[1:] < 1)
@@ -306,8 +309,8 @@ class _Prices:
     def paying(self, offer: Move, moves: Sequence[Move]) -> Move | None:
         """A move beside others with what it saves; None where that is not above `LEAST_SHARE` of the cost of both platforms, and something else would serve."""
         saved, least = self._saved(offer, moves)
-        if offer.needed and np.isfinite(saved):
-            return replace(offer, saving_usd=saved)
+        if offer.needed:
+            return replace(offer, saving_usd=saved if np.isfinite(saved) else 0.0)
         return replace(offer, saving_usd=saved, least_usd=least) if np.isfinite(saved) and saved > least else None
 
     def worth_it(self, move: Move, moves: Sequence[Move]) -> Move | None:

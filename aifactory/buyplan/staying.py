@@ -21,7 +21,7 @@ from aifactory.benchmark.telemetry import OWN_EVIDENCE
 from aifactory.buyplan.case import Case, Solution, rebuilt
 from aifactory.buyplan.compare import Resolve, hosted_path, least_listed, month_without, streams_over_regions, without
 from aifactory.buyplan.governance import money
-from aifactory.buyplan.left_alone import Shortlisted
+from aifactory.buyplan.left_alone import Shortlisted, told_of
 from aifactory.buyplan.stress.replan import GAP as QUICK_GAP
 from aifactory.demand.forecast import DemandScenarios
 from aifactory.finance.cashflow import npv
@@ -105,8 +105,9 @@ class Staying:
         return dict(zip(moves["use_case_id"], moves["own_since"], strict=True))
 
     def sentences(self) -> list[str]:
-        """One sentence each: what it runs on, what is decided, and both present values."""
-        return [f"{hosted_sentence(row)}; {_decided(row)}" for row in self.table.itertuples()]
+        """One sentence each: what it runs on, what is decided, and both present values; and what then takes another platform."""
+        told = [f"{hosted_sentence(row)}; {_decided(row)}" for row in self.table.itertuples()]
+        return [*told, *told_of(self.homes, self.names)]
 
 
 def decide_staying(
@@ -139,8 +140,8 @@ def decide_staying(
             continue
         mine = (case.streams.table["use_case_id"] == row.use_case_id).to_numpy()
         rest_usd = _cost_usd(later, resolve(without(later, gone | mine), gone | mine, served[1:]))
-        anew = listed.cost_usd(_shared(later, served), gone | mine, _cost_usd) if listed else (rest_usd, homes)
-        rest_usd, others = min((rest_usd, homes), anew, key=lambda found: found[0])
+        anew = listed.cost_usd(_shared(later, served), gone | mine, _cost_usd) if listed else (rest_usd, {})
+        rest_usd, others = min((rest_usd, {}), anew, key=lambda found: found[0])
         compared = _compared(case, row, mine, plan_usd - rest_usd)
         rows[-1] |= compared | {"open_usd": QUICK_GAP * plan_usd}
         months.append(stay_months(case, row._asdict()))

@@ -71,10 +71,12 @@ def delivery_to(case: Case, place: Place) -> Delivery:
 def staying(move: Move, months: int, *, sold: bool, needed: bool) -> Move:
     """The move with all of its work there for some months, and after these on what is idle; where no hours are `sold`, for these months alone.
 
-    What no hours and nothing that stands there serve is missed then. `needed`: on the new platform nothing would serve in these months.
+    Without hours it holds no more than what is idle there, unless it is `needed`, as nothing would serve on the new platform in these
+    months: what stands then serves as much as it can, and the rest is missed, as all of it would be there.
     """
+    first = np.arange(len(move.guests[0].share)) <= months
     guests = []
     for guest in move.guests:
-        later = guest.share if sold else np.zeros_like(guest.share)
-        guests.append(replace(guest, share=np.where(np.arange(len(later)) <= months, 1.0, later)))
-    return replace(move, guests=tuple(guests), stays_to=months, needed=needed)
+        before, later = (1.0 if sold or needed else guest.share), (guest.share if sold else 0.0)
+        guests.append(replace(guest, share=np.where(first, before, later)))
+    return replace(move, guests=tuple(guests), stays_to=months if sold or needed else 0, needed=needed)

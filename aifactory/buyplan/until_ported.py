@@ -62,7 +62,7 @@ class UntilPorted:
         return any(name == use_case_id for name, _ in self.hosted)
 
     def applied(self, streams: Streams, moves: Sequence[Guest], accelerators: pd.DataFrame, plan: Plan) -> Streams:
-        """The streams with these months, and with the guests of moves to idle capacity beside them."""
+        """The streams with these months, and with the guests of moves beside them."""
         return with_guests(self.waited(streams), beside(self.guests, moves), accelerators, plan)
 
     def waited(self, streams: Streams) -> Streams:

@@ -1,4 +1,4 @@
-"""Work that for some months runs on another accelerator than the chosen one: on capacity that is paid for there in any case."""
+"""Work that for some months runs on another accelerator than the chosen one."""
 
 from __future__ import annotations
 

@@ -102,8 +102,9 @@ class Streams:
 
     @property
     def today_units(self) -> np.ndarray:
-        """Units of the period in every month, [T + 1, K], where they are served in that month; none once the use case has retired."""
-        mean, retired = self.share[1:].mean(axis=0), self.units[EXPECTED] <= 0
+        """Units of the period in every month, [T + 1, K], where they are served in that month; none after its last expected work."""
+        mean = self.share[1:].mean(axis=0)
+        retired = ~np.logical_or.accumulate(self.units[EXPECTED][::-1] > 0)[::-1]
         retired[0] = False
         return self.table["units_month"].to_numpy() / np.where(mean > 0, mean, 1.0) * np.where(retired, 0.0, self.share)
 

@@ -123,7 +123,7 @@ def _wanted(orders: pd.DataFrame) -> pd.DataFrame:
 
 
 def _without_renewals(orders: pd.DataFrame, steps: pd.DataFrame, book: pd.DataFrame | None) -> pd.DataFrame:
-    """Orders of today beyond those that follow a term which the approved plan signed on approval, once it has ended."""
+    """Orders of today beyond those that follow a term which the approved plan signed on approval, within a quarter of its end."""
     if book is None or book.empty or steps.empty or orders.empty:
         return orders
     signed = book[(book["plan_period"] == steps["plan_period"].max()) & book["end_month"].notna()]
@@ -133,7 +133,8 @@ def _without_renewals(orders: pd.DataFrame, steps: pd.DataFrame, book: pd.DataFr
     for order in orders.itertuples(index=False):
         count, terms = order.accelerators, ended.get(tuple(getattr(order, name) for name in KEYS), [])
         for at, (end, free) in enumerate(terms):
-            taken = min(count, free) if str(end) <= order.start_month else 0
+            late = (pd.Period(order.start_month, "M") - pd.Period(end, "M")).n
+            taken = min(count, free) if 0 <= late < QUARTER else 0
             count, terms[at] = count - taken, (end, free - taken)
         left.append(count)
     share = np.array(left) / orders["accelerators"].to_numpy()

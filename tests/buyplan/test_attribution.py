@@ -107,6 +107,9 @@ def test_what_retires_is_served_until_then_alone(tiny):
     today = solve_case(ends).today
     assert today.ledger.units_served[1:, train].sum() == pytest.approx(3 * whole)
     assert ends.today_units[:, ~train].tolist() == case.today_units[:, ~train].tolist()
+    units[:, 4:, train], units[:, 2, train] = whole, 0.0  # a month without work in between ends nothing
+    idle = rebuilt(case, case.plan, replace(case.streams, units=units))
+    assert idle.today_units[:, train].ravel().tolist() == [whole] * 13
 
 
 def test_rework_is_paid_by_the_use_case_that_changes_while_it_works(tiny):

@@ -206,8 +206,8 @@ def test_kit_whose_work_ends_waits_for_nothing():
     rows = [("expected", f"2027-0{month}", "eu", "acc", need, 8) for month, need in ((1, 8), (2, 0), (3, 0))]
     assert surplus_sentences(pd.DataFrame(rows, columns=columns)) == [
         "8 acc are committed in eu in February 2027, where the expected demand needs none: nothing is expected to run on them "
-        "from then on, and they are paid in any case: reassign, sell or return them. Own ones are off then, and no limit of power "
-        "or space counts them."
+        "from then on, and they are paid in any case: reassign, sell or return them. Those on an own site are off then, and no limit "
+        "of power or space counts them."
     ]
 
 

@@ -10,10 +10,10 @@ from moving_company import ABOUT, PLAN, facts
 from test_futures import paths_of
 
 from aifactory.buyplan.case import rebuilt
-from aifactory.buyplan.left_alone import Shortlisted
+from aifactory.buyplan.left_alone import WITHOUT, Shortlisted, told_of
 from aifactory.shortlist.outcome import SCORED_ABOVE
+from aifactory.shortlist.robustness import CLEAR
 
-CELLS = facts()
 MONTHS = 12
 
 
@@ -33,7 +33,9 @@ def shortlisted(old_usd=1.0, porting=0.0, reason="cheapest", decision="choose"):
         capacity=capacity,
         penalties=pd.concat([cells.penalties, pd.DataFrame([once])], ignore_index=True),
     )
-    choice = pd.DataFrame({"use_case_id": ["chat", "train"], "accelerator_id": "acc", "reason": reason})
+    choice = pd.DataFrame(
+        {"use_case_id": ["chat", "train"], "accelerator_id": "acc", "reason": reason, "verdict": CLEAR}
+    )
     about = {"total": 0.5, "platform_class": "gpu", "tier": "measured", "reason": ""}
     matrix = capacity[["use_case_id", "accelerator_id", "units_per_s_per_accelerator"]].assign(
         decision=decision, **about
@@ -58,7 +60,9 @@ def test_what_is_left_alone_goes_where_it_costs_least():
     case, listed = shortlisted()
     usd, homes = listed.cost_usd(case, chat(case), lines_usd)
     assert homes == {"train": "old"} and usd == pytest.approx(MONTHS * 730 * 4 * 1.0)
-    assert listed.rechosen(homes)["accelerator_id"].tolist() == ["acc", "old"]
+    anew = listed.rechosen(homes)
+    assert anew["accelerator_id"].tolist() == ["acc", "old"]
+    assert anew["reason"].tolist() == ["cheapest", WITHOUT] and anew["verdict"].tolist() == [CLEAR, ""]
     assert listed.rechosen({})["accelerator_id"].tolist() == ["acc", "acc"]
 
 
@@ -87,3 +91,9 @@ def test_what_shares_no_nodes_with_it_stays():
     apart = replace(case, streams=replace(case.streams, table=case.streams.table.assign(pool=[0, 1])))
     assert not np.isin(apart.streams.pool[~chat(case)], apart.streams.pool[chat(case)]).any()
     assert listed.others(apart, chat(case)) == {} and set(listed.others(case, chat(case))) == {"train"}
+
+
+def test_the_reader_is_told_what_takes_another_platform():
+    said = told_of({"train": "old"}, {"mail", "chat"})
+    assert said == ["train takes old: the shortlist chose its platform beside chat, mail, hosted for good."]
+    assert told_of({}, {"chat"}) == []

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from bp_company import make_prices
 from moving_company import PLAN, decide, spent, with_people
@@ -40,7 +41,7 @@ def test_work_stays_on_hours_of_its_platform_until_an_order_for_the_new_one_come
     assert moves[0].saving_usd == pytest.approx(3 * 730 * (8 * 4.0 - 16 * 1.0))
     assert spent(case) - spent(moved) == pytest.approx(moves[0].saving_usd)
     said = moves[0].sentence(moved.streams.months)
-    assert said.startswith(f"chat in eu stays on old from {month(1)} to {month(3)}, all of it later on acc: an order for acc that takes 3 months serves from {month(4)} on, and until then that costs less.")  # fmt: skip
+    assert said.startswith(f"chat in eu stays on old from {month(1)} to {month(3)}, all of it later on acc: while orders for acc are on their way that costs less than its hours.")  # fmt: skip
     assert moves_frame(moves, moved.streams.months)["last_month"].tolist() == [month(3)]
 
 
@@ -52,7 +53,6 @@ def test_work_stays_on_hours_of_its_platform_until_an_order_for_the_new_one_come
         (1.0, 13.0, {}, {}),  # nobody knows where it runs
         (1.0, 13.0, {("chat", "us"): "old"}, {}),
         (1.0, 13.0, AT_OLD, {"excluded": True}),
-        (1.0, 13.0, AT_OLD, {"supported_to": month(2)}),
     ],
 )
 def test_work_does_not_stay_where_that_saves_nothing_or_is_not_known(old_usd, lead_weeks, today, changes):
@@ -65,7 +65,7 @@ def test_work_stays_on_what_is_committed_and_on_hours_beside_it():
     _, moved, moves = decide(half, today=AT_OLD, prices=with_hours(1.0))
     assert [move.stays_to for move in moves] == [3]
     assert moves[0].guests[0].share.tolist() == pytest.approx([1.0] * 4 + [0.5] + [0.0] * 8)
-    assert f"serves from {month(4)} on, and until then that costs less; later its capacity is owned" in moves[0].sentence(moved.streams.months)  # fmt: skip
+    assert "while orders for acc are on their way that costs less than its hours; later its capacity is owned" in moves[0].sentence(moved.streams.months)  # fmt: skip
     assert np.diff([spent(one) for one in (moved, decide(half, prices=with_hours(1.0))[1])])[0] > 0
 
 
@@ -98,7 +98,7 @@ def test_work_stays_on_what_stands_while_nothing_else_can_serve():
     case, moved, moves = decide(owned, today=AT_OLD, prices=NO_HOURS, supported_to=month(3))
     assert [(m.guests[0].use_case_id, m.stays_to, m.needed) for m in moves] == [("chat", 3, True)]
     assert moves[0].guests[0].share.tolist() == [1.0] * 4 + [0.0] * 9
-    assert f"no hours of acc are sold there, and no order for it can come before {month(4)}." in moves[0].sentence(moved.streams.months)  # fmt: skip
+    assert "no hours of acc are sold there, and nothing that is ordered for it comes earlier." in moves[0].sentence(moved.streams.months)  # fmt: skip
     before, after = (solve_expected(one).ledger for one in (case, moved))
     chat = [(one.streams.table["use_case_id"] == "chat").to_numpy() for one in (case, moved)]
     served = [ledger.units_served[1:4, mine].sum() for ledger, mine in zip((before, after), chat, strict=True)]
@@ -139,7 +139,42 @@ def test_work_stays_until_what_was_ordered_before_comes():
     assert [(m.stays_to, m.needed, m.guests[0].share[1:].tolist()) for m in moves] == [
         (2, True, [1.0] * 2 + [0.0] * 10)
     ]
-    assert f"no order for it can come before {month(3)}" in moves[0].sentence(case.streams.months)
+    assert f"from {month(1)} to {month(2)}, all of it later on acc: no hours of acc are sold there" in moves[
+        0
+    ].sentence(case.streams.months)
     assert delivery_to(case, ("eu", "old")) == Delivery([])  # no pool of the plan
     none = decide(owned, prices=with_hours(1.0))[0]
     assert delivery_to(none, ("eu", "acc")) == Delivery([3], 0)
+
+
+def test_what_stands_takes_no_more_than_it_holds_where_others_could_serve():
+    """Hours of acc cost USD 10: four of old, of which chat needs 24, take a sixth of its work until the order comes, and miss nothing."""
+    dear = with_hours(1.0).query("purchase_option != 'on_demand'")
+    hours = with_hours(1.0).query("purchase_option == 'on_demand' and accelerator_id == 'acc'")
+    prices = pd.concat([dear, hours.assign(usd_per_accelerator_hour=10.0)], ignore_index=True)
+    few = order(4, -8, None, place=("eu", "old"), option="purchase")
+    case, moved, moves = decide(few, today=AT_OLD, prices=prices)
+    assert all(move.stays_to == 0 and max(move.guests[0].share) <= 4 / 24 + 1e-9 for move in moves)
+    before, after = (solve_expected(one).ledger.units_served.sum() for one in (case, moved))
+    assert after == pytest.approx(before)
+
+
+@pytest.mark.parametrize("weeks", [48.0, 52.0, 56.0, 500.0])
+def test_an_order_that_never_comes_within_the_horizon(weeks):
+    """Chat stays where it runs for all of the twelve months."""
+    _, moved, moves = decide(today=AT_OLD, prices=with_hours(0.3, lead_weeks=weeks))
+    assert [move.stays_to for move in moves] == [12]
+    assert f"from {month(1)} on: while orders" in moves[0].sentence(moved.streams.months)
+
+
+def test_one_known_in_its_region_alone_changes_once():
+    """The move home is its port, wherever its platform of today is known from."""
+    plain = decide(today=AT_OLD, prices=with_hours(1.0))[2][0]
+    plan = PLAN.model_copy(update={"rework_share": 0.5, "porting_person_months": {"gpu": 2.0}})
+    assert decide(today=AT_OLD, prices=with_hours(1.0), plan=plan)[2][0].rework_usd == plain.rework_usd == 0.0
+
+
+def test_work_stays_no_longer_than_its_platform_is_supported():
+    """Support ends after two of the three months of lead."""
+    moves = decide(today=AT_OLD, prices=with_hours(1.0), supported_to=month(2))[2]
+    assert [(move.stays_to, move.saving_usd) for move in moves] == [(2, pytest.approx(2 * 730 * (8 * 4.0 - 16 * 1.0)))]

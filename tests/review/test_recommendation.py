@@ -149,3 +149,6 @@ def test_what_follows_a_term_signed_on_approval_is_no_new_order():
     assert found() == [hold, ["new", 2, "2027-10", 200.0]]
     for other in ({"plan_period": "2026-06"}, {"end_month": "2027-12"}, {"region": "eu"}, {"end_month": None}):
         assert found(**other) == [["new", 10, "2027-10", 1000.0], hold]
+    late = today.assign(start_month=["2027-04", "2028-03"])  # a quarter and more after the end it is no renewal
+    table = recommend(steps, NO_STATES, late, PERIOD, pd.DataFrame([place | term]))
+    assert table[["action", "accelerators"]].to_numpy().tolist() == [["new", 10], ["hold", 4]]
