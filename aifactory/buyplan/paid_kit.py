@@ -132,9 +132,9 @@ def _staying(case: Case, offers: Sequence[Move], stay: Mapping[tuple[str, str], 
     found = []
     for move in bundles(there):
         now, home = _today(move, stay), delivery_to(case, (move.place[0], move.home_id))
-        stands = now.sold or all(guest.share[1] > 0 for guest in move.guests)
-        kept = sorted({min(months, now.last) for months in home.months if stands} - {0})
-        found += [staying(move, months, sold=now.sold, needed=months <= home.silent) for months in kept]
+        months = min(home.months, now.last)
+        if months and (now.sold or all(guest.share[1] > 0 for guest in move.guests)):
+            found.append(staying(move, months, sold=now.sold, needed=home.silent))
     return found
 
 

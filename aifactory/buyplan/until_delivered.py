@@ -1,8 +1,8 @@
 """Months until what is ordered for a new platform can stand there: work may stay on its platform of today.
 
 Until its first order is delivered, a platform chosen for good serves from hours at their price, and not at all where none are sold.
-Work that runs on another platform may stay for as long as an order takes, on what stands there and on hours where they are sold:
-one offer for each of the lead times of the ways to pay of the new platform, and of orders placed before, beside those of `paid_kit`, whose rule decides.
+Work that runs on another platform may stay until then, on what stands there and on hours where they are sold: offers beside those of
+`paid_kit`, whose rule decides. Orders that take longer are not waited for: the choice of the platform counts from the first that can come.
 """
 
 from __future__ import annotations
@@ -47,25 +47,23 @@ def may_stay(
 
 @dataclass(frozen=True)
 class Delivery:
-    """When a place serves."""
+    """When a place can be delivered to."""
 
-    months: list[
-        int
-    ]  # until each delivery: of orders of the plan by way to pay, and of those placed before; 0 left out
-    silent: int = 0  # months to come in which nothing serves there: no hours are sold, nothing stands, no order comes
+    months: int = 0  # before the first delivery of an order of the plan, or of one placed before
+    silent: bool = False  # nothing serves in these months: no hours are sold and nothing stands
 
 
 def delivery_to(case: Case, place: Place) -> Delivery:
-    """When a place serves; no months where the case has no pool there."""
+    """When a place can be delivered to; at once where the case has no pool there."""
     places = list(case.streams.pools[PLACE].itertuples(index=False, name=None))
     if place not in places:
-        return Delivery([])
+        return Delivery()
     at = places.index(place)
     offered, there = np.isfinite(case.offers.rent[:, at]), case.placed.accelerators[:, at]
-    ordered = {int(month) for month in months_of_lead(case.offers.lead_weeks[offered, at])}
-    comes = ordered | {int(month) for month in np.flatnonzero(np.diff(there) > 0)}
+    leads = months_of_lead(case.offers.lead_weeks[offered, at])
+    comes = [*(int(month) for month in leads), *(int(month) for month in np.flatnonzero(np.diff(there) > 0))]
     sold = np.isfinite(case.offers.on_demand[at]) or np.isfinite(case.offers.spot[at])
-    return Delivery(sorted(comes - {0}), 0 if sold or there[1] > 0 else min(comes, default=0))
+    return Delivery(min(comes, default=0), not sold and not there[1] > 0)
 
 
 def staying(move: Move, months: int, *, sold: bool, needed: bool) -> Move:

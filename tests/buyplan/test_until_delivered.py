@@ -135,16 +135,16 @@ def test_work_stays_until_what_was_ordered_before_comes():
     owned = order(24, -8, None, place=("eu", "old"), option="purchase")
     coming = order(16, 3, None, ordered=-1, option="purchase")
     case, _, moves = decide(owned, coming, today=AT_OLD, prices=NO_HOURS, supported_to=month(6))
-    assert delivery_to(case, ("eu", "acc")) == Delivery([2, 3], 2)
+    assert delivery_to(case, ("eu", "acc")) == Delivery(2, True)
     assert [(m.stays_to, m.needed, m.guests[0].share[1:].tolist()) for m in moves] == [
         (2, True, [1.0] * 2 + [0.0] * 10)
     ]
     assert f"from {month(1)} to {month(2)}, all of it later on acc: no hours of acc are sold there" in moves[
         0
     ].sentence(case.streams.months)
-    assert delivery_to(case, ("eu", "old")) == Delivery([])  # no pool of the plan
+    assert delivery_to(case, ("eu", "old")) == Delivery()  # no pool of the plan
     none = decide(owned, prices=with_hours(1.0))[0]
-    assert delivery_to(none, ("eu", "acc")) == Delivery([3], 0)
+    assert delivery_to(none, ("eu", "acc")) == Delivery(3, False)
 
 
 def test_what_stands_takes_no_more_than_it_holds_where_others_could_serve():
