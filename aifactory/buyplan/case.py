@@ -190,7 +190,8 @@ def build_case(
 
 
 def peak_levels(streams: Streams) -> np.ndarray:
-    """Coincident peak of the expected scenario without reserve, accelerators [T + 1, P]."""
+    """Coincident peak of the expected scenario without reserve and spares, accelerators [T + 1, P]."""
+    streams = replace(streams, table=streams.table.assign(spare=1.0))
     average = streams.sized(streams.units[EXPECTED])
     bare = np.zeros_like(average)
     levels = [pool_level(streams, average, bare, pool) for pool in range(len(streams.pools))]

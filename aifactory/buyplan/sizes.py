@@ -19,7 +19,7 @@ import pandas as pd
 from aifactory.buyplan.job_capacity import JOB_QUEUE
 from aifactory.buyplan.reserve_curve import DEMAND_CHAIN
 from aifactory.fleet.allowed_wait import TRAINING_CLASSES
-from aifactory.fleet.sites import held_in_sites
+from aifactory.fleet.sites import held_in_sites, with_one_pool_down
 from aifactory.fleet.streams import EXPECTED, Streams, busiest, launch_months
 from aifactory.inputs.plan import Plan
 from aifactory.serving.staffing import safe_accelerators
@@ -56,7 +56,9 @@ def sizes_frame(streams: Streams, plan: Plan, by_risk: Mapping[tuple[str, str], 
 
     slo = safe(even)
     replica = table["replica_accelerators"].astype(float).fillna(1.0).clip(lower=1.0).to_numpy()
-    total = held_in_sites(even * (1.0 + streams.reserve[at]) * streams.chance[at], *streams.site_terms)
+    wanted, spare = even * (1.0 + streams.reserve[at]) * streams.chance[at], table["spare"].to_numpy()
+    total = held_in_sites(wanted, *streams.site_terms)
+    total = np.where(spare > 1, np.maximum(total, with_one_pool_down(wanted / spare, replica, spare)), total)
     low, high = (
         (table["units_per_s_per_accelerator"] / table[end]).fillna(1.0).to_numpy(float) for end in ("high", "low")
     )

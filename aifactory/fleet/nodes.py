@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aifactory.errors import InputError
-from aifactory.fleet.sites import TOLERANCE, held_in_sites, in_sites
+from aifactory.fleet.sites import TOLERANCE, held_in_sites, in_sites, with_one_pool_down
 from aifactory.fleet.streams import Streams
 from aifactory.fleet.widths import Widths
 
@@ -150,13 +150,19 @@ def pool_level(streams: Streams, accelerators: np.ndarray, reserve: np.ndarray, 
     """Accelerators to hold in a pool, [T + 1]: the coincident maximum of each stream's hours with its own reserve [T + 1, K].
 
     At least its widest job beside the nodes that live work takes on average, in the months in which the stream of the job has
-    work. Accelerators as in `hourly_load`.
+    work; and as many whole nodes as hold the work with spares for a failure, alone, when one of its failure domains is down.
+    Accelerators as in `hourly_load`.
     """
     mine = np.flatnonzero(streams.pool == pool)
     sites, size, spare = streams.site_terms
     shape, shared = streams.reach, mine[sites[mine] <= 1]
     wanted = accelerators * (1.0 + reserve)
     held = wanted[:, shared] @ shape[shared]
+    safe = np.zeros(len(wanted))
+    for factor in np.unique(spare[shared][spare[shared] > 1]):
+        alike = shared[spare[shared] == factor]
+        need = (wanted[:, alike] @ shape[alike]).max(axis=1, initial=0.0) / factor
+        safe = np.maximum(safe, with_one_pool_down(need, size[alike[0]], factor))
     for at in mine[sites[mine] > 1]:
         held = held + held_in_sites(wanted[:, at, None] * shape[at], sites[at], size[at], spare[at])
     wide = (np.where(streams.waits, streams.widths.widest, 0.0)[mine] * (accelerators[:, mine] > 0)).max(
@@ -166,7 +172,7 @@ def pool_level(streams: Streams, accelerators: np.ndarray, reserve: np.ndarray, 
         size = int(streams.pools["accelerators_per_node"].iloc[pool])
         live = hourly_load(streams, accelerators, (streams.pool == pool) & ~streams.waits)
         wide = np.where(wide > 0, wide + size * node_counts(live, size).mean(axis=1), 0.0)
-    return np.maximum(held.max(axis=1, initial=0.0), wide)
+    return np.maximum(held.max(axis=1, initial=0.0), np.maximum(wide, safe))
 
 
 def build_slots(streams: Streams, floor: np.ndarray) -> Slots:

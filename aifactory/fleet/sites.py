@@ -5,8 +5,8 @@ holds its own reserve. With a accelerators of work in a region at S sites that a
 
     held = S s ceil(a / (S s))
 
-and with one site nothing changes. Where the plan spreads work over failure domains, each site holds at least one node more than its
-work needs. Limits: sites are taken as alike (the busiest plant needs more than the mean one), and their hours as those of the
+and with one site nothing changes. Where the plan spreads work over failure domains, each site holds as many nodes more as
+one of its domains may have. Limits: sites are taken as alike (the busiest plant needs more than the mean one), and their hours as those of the
 region: the peak of a single site above its mean is not in a region's telemetry.
 """
 
@@ -28,13 +28,27 @@ def in_sites(accelerators: ArrayLike, sites: ArrayLike, size: ArrayLike) -> np.n
     return np.where(np.asarray(sites) > 1, np.ceil(work / step - TOLERANCE).clip(min=0.0) * step, work)
 
 
-def held_in_sites(accelerators: ArrayLike, sites: ArrayLike, size: ArrayLike, spare: ArrayLike = 1.0) -> np.ndarray:
-    """The same for a level with reserve, whose share for failures `spare` (1: none) is at least one node at each site.
+def with_one_pool_down(accelerators: ArrayLike, size: ArrayLike, spare: ArrayLike) -> np.ndarray:
+    """Accelerators of whole nodes that hold a need when one of the equal pools is down over which they are spread. Shapes broadcast.
 
-    >>> held_in_sites(8.0, 40, 1, 2.0).item(), held_in_sites(160.0, 40, 1, 1.5).item(), held_in_sites(8.0, 40, 1).item()
-    (80.0, 160.0, 40.0)
+    With n = ceil(need / size) nodes and spare = k / (k - 1) of k pools (`aifactory.demand.reserve_money.failure_factor`), the fewest N
+    for which N - ceil(N / k) >= n:
+
+        N = n + ceil(n (spare - 1))
+
+    >>> with_one_pool_down([11.8, 16.0, 0.0], 8, 2.0).tolist(), with_one_pool_down(17.0, 8, 1.5).item()
+    ([32.0, 32.0, 0.0], 40.0)
+    """
+    nodes = np.ceil(np.asarray(accelerators, dtype=float) / size - TOLERANCE).clip(min=0.0)
+    return (nodes + np.ceil(nodes * (np.asarray(spare, dtype=float) - 1.0) - TOLERANCE)) * size
+
+
+def held_in_sites(accelerators: ArrayLike, sites: ArrayLike, size: ArrayLike, spare: ArrayLike = 1.0) -> np.ndarray:
+    """The same for a level with reserve, whose share for failures `spare` (1: none) is that of `with_one_pool_down` at each site.
+
+    >>> held_in_sites(8.0, 40, 1, 2.0).item(), held_in_sites(180.0, 40, 1, 1.5).item(), held_in_sites(8.0, 40, 1).item()
+    (80.0, 200.0, 40.0)
     """
     work, count, step = np.asarray(accelerators, dtype=float), np.asarray(sites), np.asarray(size, dtype=float)
-    held = in_sites(work, count, step)
-    least = in_sites(work / np.asarray(spare, dtype=float), count, step) + count * step
-    return np.where((np.asarray(spare) > 1) & (count > 1) & (work > 0), np.maximum(held, least), held)
+    safe = with_one_pool_down(work / np.asarray(spare, dtype=float), count * step, spare)
+    return np.where((np.asarray(spare) > 1) & (count > 1), safe, in_sites(work, count, step))

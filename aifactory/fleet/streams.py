@@ -89,7 +89,7 @@ class Streams:
     def site_terms(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Sites, accelerators of a node and share for failures of each stream, [K] each: what `held_in_sites` asks for."""
         size = self.pools["accelerators_per_node"].fillna(1).to_numpy(dtype=float)[self.pool]
-        return self.table["sites"].to_numpy(), size, self.table["site_spare"].to_numpy(dtype=float)
+        return self.table["sites"].to_numpy(), size, self.table["spare"].to_numpy(dtype=float)
 
     def accelerators(self, units: np.ndarray) -> np.ndarray:
         """Average accelerators at work, failed work included, for units [..., K] of today's size."""
@@ -183,7 +183,7 @@ def build_streams(
     kinds = use_cases.set_index("use_case_id")["workload_class"].to_dict()
     shape = _shapes(table, shapes, stand_in_shapes(shapes, kinds, TRAINING_CLASSES))
     table["peak_factor"] = _peak_factor(table, forecast, shape)
-    table["site_spare"] = np.where(table["sites"] > 1, failure_factors(table, plan), 1.0)
+    table["spare"] = failure_factors(table, plan)
     rule = _rule(table, plan, months)
     reserve = _reserve(table, rule, shape, capacity_over_average or {}, launch_months(table, plan, months))
     monthly = _by_month(table, forecast, months)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from aifactory.buyplan.case import peak_levels, solve_expected
 from aifactory.buyplan.futures import block_demand, problem_over
 from aifactory.buyplan.sizes import sizes_frame
+from aifactory.demand.reserve_money import failure_factor
 from aifactory.fleet.need import need_frame, needed
 from aifactory.fleet.nodes import hourly_load, pool_level
-from aifactory.fleet.sites import held_in_sites, in_sites
+from aifactory.fleet.sites import held_in_sites, in_sites, with_one_pool_down
 from aifactory.fleet.streams import EXPECTED, chance_of
 
 BOUGHT = {"purchase_option": "purchase", "usd_per_accelerator": 1_000.0, "region": "*", "provider": "vendor"}
@@ -69,7 +70,7 @@ def test_a_spare_node_at_each_site_where_failures_are_planned_for():
     plan = make_plan().model_copy(update={"failure_domains": {"customer_facing": 2}})
     case = company("40", chat=0.1, plan=plan)
     assert level_of(case)[1] == 2 * 160
-    assert company("1", chat=0.1, plan=plan).streams.table["site_spare"].max() == 1.0
+    assert level_of(company("1", chat=0.1, plan=plan))[1] == 2 * 4
 
 
 @pytest.mark.parametrize("sites", ["1", None, "eu=1", "us=12"])
@@ -105,7 +106,27 @@ def test_each_site_holds_its_part_in_whole_nodes_and_a_spare(work, sites, size, 
     assert held >= work - 1e-6 and held % (sites * size) == pytest.approx(0.0)
     assert held - work < sites * size + 1e-6
     safe = float(held_in_sites(work * spare, sites, size, spare))
-    assert safe >= held + (sites * size if spare > 1 and work > 0 else 0)
+    assert safe >= held + (sites * size if spare > 1 and held > 0 else 0)
+
+
+@given(nodes=st.floats(0.01, 500.0), pools=st.integers(2, 12), size=st.sampled_from([1, 4, 8]))
+def test_the_fewest_nodes_of_which_the_largest_pool_may_fall_out(nodes, pools, size):
+    """Every number of nodes tried in turn: spread evenly, the largest of the pools taken away, the need still held."""
+    fewest = next(count for count in range(2_000) if count - -(-count // pools) >= np.ceil(nodes - 1e-9))
+    assert with_one_pool_down(nodes * size, size, failure_factor(pools)) == fewest * size
+
+
+def test_whole_nodes_are_left_when_a_pool_is_down():
+    """5.88 of nodes of 4 are 1.47 nodes: two in each of two pools, not three in all; what needs no spare shares them."""
+    plan = make_plan().model_copy(update={"failure_domains": {"customer_facing": 2}})
+    spared = company("1", chat=2.8, plan=plan)  # 4.2 by day, 5.88 with reserve
+    assert level_of(spared)[1] == 16.0
+    assert solve_expected(spared).load.held[1].sum() == 4
+    assert peak_levels(spared.streams)[1].tolist() == [pytest.approx(4.2)], "rules of thumb hold no spares"
+    assert level_of(company("1", chat=2.8, train=1.0, plan=plan))[1] == 16.0
+    assert level_of(company("1", chat=2.8, train=9.0, plan=plan))[1] > 20.0
+    sizes = sizes_frame(spared.streams, plan, {}).set_index("use_case_id").loc["chat"]
+    assert sizes["total"] == 12  # accelerators alone: 6 in each of two pools
 
 
 def test_chance_is_that_of_a_site():
