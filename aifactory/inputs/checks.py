@@ -35,6 +35,7 @@ from aifactory.inputs.run_checks import (
     same_provider_region,
 )
 from aifactory.inputs.unit_checks import life_in_order, limits_in_ms, runs_in_ms, runs_in_units
+from aifactory.inputs.unlikely_pairs import unlikely_pairs
 from aifactory.inputs.unusual import unusual_values
 from aifactory.units import few
 
@@ -424,6 +425,7 @@ CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "life_in_order": ("use_cases", life_in_order),
     "limits_in_ms": ("use_cases", limits_in_ms),
     "unusual_values": ("use_cases", unusual_values),
+    "unlikely_pairs": ("use_cases", unlikely_pairs),
     "runs_in_ms": ("benchmarks", runs_in_ms),
     "runs_in_units": ("benchmarks", runs_in_units),
     "spot_below_on_demand": ("prices", spot_below_on_demand),

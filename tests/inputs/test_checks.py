@@ -400,6 +400,12 @@ def in_minutes(folder: Path):
     )
 
 
+def twice_named(folder: Path):
+    """The second use case under the name of the first, but for a space."""
+    path = folder / "use_cases.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("images,Images,", "images,chat ,", 1), encoding="utf-8")
+
+
 SUSPECT = {
     "hours of accelerators that are called minutes": (
         "hours_cost_like_offers",
@@ -453,6 +459,35 @@ SUSPECT = {
         "unusual_values",
         first("use_cases.csv", retire_month="2026-10"),
         "use_cases, row 2, column 'retire_month': value '2026-10': is the first month without traffic, and demand_windows holds traffic",
+    ),
+    "two use cases of one name": (
+        "unlikely_pairs",
+        twice_named,
+        "use_cases, row 3, column 'name': value 'chat ': is another use case's but for case, spaces or signs",
+    ),
+    "servers in the column of accelerators": (
+        "unlikely_pairs",
+        add("commitments.csv", BOOK_HEAD + "o1,,eu,nvidia-h100-sxm,purchase,4,2026-01,2026-12,,,0,test,2026-10-31\n"),
+        "commitments, row 2, column 'accelerators': value '4': is bought or leased and fills no whole servers of its kind",
+    ),
+    "chat on a camera": (
+        "unlikely_pairs",
+        swap("plan.yaml", "baseline_accelerators: {}", "baseline_accelerators: {chat: nvidia-jetson-agx-orin}"),
+        "plan.yaml, column 'baseline_accelerators chat': value 'nvidia-jetson-agx-orin': is a device for the edge, and the use case is real_time_inference",
+    ),
+    "a region that the provider would not write so": (
+        "unlikely_pairs",
+        swap("plan.yaml", "AWS: eu-west-1", "AWS: Ireland"),
+        "column 'regions eu: provider_regions AWS': value 'Ireland': is no region of AWS, which are written like us-east-1",
+    ),
+    "a hosted price of a thousand tokens": (
+        "unlikely_pairs",
+        add(
+            "api_prices.csv",
+            "api_model,provider,input_usd_per_mtok,output_usd_per_mtok,source,as_of,confidence\n"
+            "gpt-4o,openai,0.0025,10,offer,2026-10-01,measured\n",
+        ),
+        "api_prices, row 2, column 'input_usd_per_mtok': value '0.0025': other prices of the model are 2.5 a million tokens: is it the price of a thousand tokens?",
     ),
     "a lead time in days": (
         "unusual_values",
