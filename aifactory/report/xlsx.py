@@ -19,15 +19,21 @@ import pandas as pd
 import xlsxwriter
 from xlsxwriter.utility import xl_rowcol_to_cell
 
-from aifactory.report.text import date_name, is_missing, readable
+from aifactory.report.text import date_name, is_missing, plural, readable
+from aifactory.units import few
 
 Table = tuple[pd.DataFrame, str, str, str]
 MAX_SHEET_NAME = 31
 MAX_WIDTH = 48
 _OPTIONS = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False, "in_memory": True}
+#: Price of something small: as many decimals as give the smallest three digits.
+UNIT_PRICE = r"usd_per_(unit|token|request|used)"
+#: Columns whose name leaves out the unit: USD beside `difference_usd`, USD a unit beside `usd_per_unit`.
+SPLIT, BAND = ("volume", "efficiency", "utilization", "mix", "price", "other"), ("expected", "low80", "high80")
+MOST_DECIMALS = 12
 #: Number format by the first pattern that a column name matches.
 _NUMBER_FORMATS = (
-    (r"usd_per_(unit|token|request|used)", "#,##0.0000"),
+    (UNIT_PRICE, "#,##0.0000"),
     (r"usd_per_(accelerator_hour|1k|million|kwh)", "#,##0.000"),
     (r"(^|_)usd(_|$)|_cost$", "#,##0.00"),
     (r"(^|_)(share|ratio|rate|utilization|adoption|annual)(_|$)|growth_per_month", "0.0%"),
@@ -110,10 +116,28 @@ def number_format(column: str, values: Sequence[object]) -> str:
         return "General"
     for pattern, form in _NUMBER_FORMATS:
         if re.search(pattern, column):
-            return form
+            return _fine(form, numbers) if pattern == UNIT_PRICE else form
     if all(number.is_integer() for number in numbers):
         return "#,##0"
     return "#,##0.00" if max(map(abs, numbers)) >= 1 else "0.0000"
+
+
+def _fine(form: str, numbers: Sequence[float]) -> str:
+    """Format with three digits of the smallest number.
+
+    >>> _fine("0.0000", [0.5, 0.0]), _fine("0.0000", [0.5, 0.0000079])
+    ('0.0000', '0.00000000')
+    """
+    least = min((abs(number) for number in numbers if number and math.isfinite(number)), default=1.0)
+    decimals = min(2 - math.floor(math.log10(least)), MOST_DECIMALS)
+    return form + "0" * max(decimals - len(form.partition(".")[2]), 0)
+
+
+def _with_unit(column: str, frame: pd.DataFrame) -> str:
+    """Name of a column with the unit that the table gives it."""
+    if column in SPLIT and "difference_usd" in frame:
+        return f"{column}_usd"
+    return f"{column}_usd_per_unit" if column in BAND and "usd_per_unit" in frame else column
 
 
 def _styles(book: xlsxwriter.Workbook) -> dict[str, Any]:
@@ -145,9 +169,23 @@ def _write_readme(
     start = len(readme) + 1
     for column, label in enumerate(("Sheet", "Content", "Source", "As of")):
         sheet.write_string(start, column, label, style["head"])
-    for row, (name, (_, title, source, as_of)) in enumerate(tables.items(), start + 1):
-        for column, text in enumerate((name, title, source, as_of)):
+    for row, (name, (frame, title, source, as_of)) in enumerate(tables.items(), start + 1):
+        content = _content(frame) if title == name else title
+        for column, text in enumerate((name, content, source, as_of)):
             sheet.write_string(row, column, text, style["wrap"])
+
+
+def _content(frame: pd.DataFrame) -> str:
+    """Rows and columns of a table, in words.
+
+    >>> _content(pd.DataFrame({"use_case_id": ["chat"], "cost_usd": [1.0]}))
+    '1 row of use case ID, cost USD'
+    """
+    return f"{plural(len(frame), 'row')} of {few([_lower(readable(str(name))) for name in frame.columns], most=6)}"
+
+
+def _lower(words: str) -> str:
+    return words if words[:2].isupper() else words[:1].lower() + words[1:]
 
 
 def _write_table(book: xlsxwriter.Workbook, name: str, table: Table, style: dict[str, Any]) -> None:
@@ -157,7 +195,7 @@ def _write_table(book: xlsxwriter.Workbook, name: str, table: Table, style: dict
     sheet.write_string(1, 0, f"Source: {source}" + (f", as of {date_name(as_of)}" if as_of else ""), style["note"])
     for position, column in enumerate(map(str, frame.columns)):
         values = list(frame.iloc[:, position])
-        form = book.add_format({"num_format": number_format(column, values)})
+        form = book.add_format({"num_format": number_format(_with_unit(column, frame), values)})
         sheet.write_string(_FIRST_ROW - 1, position, column, style["head"])
         for row, value in enumerate(values, _FIRST_ROW):
             _write_cell(sheet, row, position, value, form, style["date"])

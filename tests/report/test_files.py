@@ -108,7 +108,8 @@ def test_workbook_sheets_header_and_formats(tmp_path):
     book = openpyxl.load_workbook(write(tmp_path / "a.xlsx"))
     assert book.sheetnames == ["Read me", "Cash flow", "Unit cost"]
     assert book["Read me"]["B1"].value == "Buy plan"
-    assert [cell.value for cell in book["Read me"][5]] == ["Cash flow", "Cash flow", "plan", "2026-10-31"]
+    content = f"{len(CASH)} rows of scenario, month index, month, net USD"
+    assert [cell.value for cell in book["Read me"][5]] == ["Cash flow", content, "plan", "2026-10-31"]
     sheet = book["Cash flow"]
     assert sheet["A1"].value == "Cash flow"
     assert sheet["A2"].value == "Source: plan, as of 31 October 2026"
@@ -168,6 +169,7 @@ def test_sheet_names_are_valid_and_unique():
         ("npv_usd", [1], "#,##0.00"),
         ("usd_per_accelerator_hour", [1.5], "#,##0.000"),
         ("usd_per_unit", [0.1], "#,##0.0000"),
+        ("usd_per_unit", [5.4, 0.0000079], "#,##0.00000000"),
         ("effective_cost", [1.5], "#,##0.00"),
         ("filled_share", [0.5], "0.0%"),
         ("utilization_mean", [0.5], "0.0%"),
@@ -181,6 +183,18 @@ def test_sheet_names_are_valid_and_unique():
 )
 def test_number_formats_follow_unit_and_size(column, values, form):
     assert xlsx.number_format(column, values) == form
+
+
+def test_columns_without_a_unit_take_that_of_their_table(tmp_path):
+    """A cost of utilisation is no share, a band of a small price no zero, and the first sheet says what the others hold."""
+    split = pd.DataFrame({"use_case_id": ["chat"], "difference_usd": [5.0], "utilization": [-9515.39]})
+    band = pd.DataFrame({"use_case_id": ["chat"], "usd_per_unit": [2e-5], "low80": [1.9e-5]})
+    tables = {"variance": (split, "Variance", "s", ""), "bands": (band, "Bands", "s", "")}
+    xlsx.write_workbook(tmp_path / "a.xlsx", tables, [("Title", "t")])
+    book = openpyxl.load_workbook(tmp_path / "a.xlsx")
+    assert book["Variance"]["C4"].number_format == "#,##0.00"
+    assert book["Bands"]["C4"].number_format == "#,##0.0000000"
+    assert book["Read me"]["B4"].value == "1 row of use case ID, difference USD, utilisation"
 
 
 def test_the_live_npv_has_the_right_formula(tmp_path):
