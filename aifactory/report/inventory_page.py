@@ -33,7 +33,7 @@ from aifactory.report.inventory_outlook import adoption_section, chain_doubts, o
 from aifactory.report.inventory_questions import data_received, table_catalogue, three_questions
 from aifactory.report.inventory_service import service_section, unmeasured_targets
 from aifactory.report.inventory_waste import overlap_section, waste_section
-from aifactory.report.text import join_words, month_name, num, pct, pct_beside, plural, usd_compact
+from aifactory.report.text import a_day, join_words, month_name, num, pct, pct_beside, plural, usd_compact
 
 __all__ = [
     "SOURCES",
@@ -214,10 +214,11 @@ def _kpis(ws: Workspace, inv: Inventory) -> list[Kpi]:
     if total is not None:
         months = inv.spend_monthly.groupby("month")["effective_cost_usd"].sum()
         before = float(months.get(str(pd.Period(ws.period, "M") - 1), 0.0))
-        change = f"{pct(float(total) / before - 1, 1)} against the month before" if before > 0 else ""
+        change = [f"{pct(float(total) / before - 1, 1)} against the month before"] if before > 0 else []
+        change += [told] if before > 0 and (told := a_day(float(total), before, ws.period)) else []
         lines = inv.spend_reconciliation.set_index("line")["effective_cost"]
         share = float(lines["unattributed usage"] / total)
-        kpis.append(Kpi("Bill of the month", usd_compact(total), change))
+        kpis.append(Kpi("Bill of the month", usd_compact(total), ", ".join(change)))
         kpis.append(
             Kpi("Without a team", pct_beside(share, 0.05, 1), "limit 5 %", status="good" if share <= 0.05 else "bad")
         )

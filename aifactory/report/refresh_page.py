@@ -31,7 +31,18 @@ from aifactory.report.refresh_money import (
 )
 from aifactory.report.refresh_triggers import contradictions, moves_outstanding, trigger_section
 from aifactory.report.results import recall
-from aifactory.report.text import apart_in_unit, in_unit, join_words, num, pct, plural, readable, usd, usd_compact
+from aifactory.report.text import (
+    a_day,
+    apart_in_unit,
+    in_unit,
+    join_words,
+    num,
+    pct,
+    plural,
+    readable,
+    usd,
+    usd_compact,
+)
 from aifactory.review import Review
 from aifactory.review.build import COST, COST_NOW
 from aifactory.review.guardrails import BREACH, FLOOR
@@ -98,7 +109,7 @@ def finding(review: Review) -> str:
     status = {"on plan": "On plan", "watch": "Watch", "act": "Act"}[review.status]
     text = f"{status}: {review.reason}.{_broken(review)}"
     if len(review.variance):
-        text += f" {_bill_moved(review)}"
+        text += f" {_bill_moved(review)}{_a_day(review)}"
     text += _off_plan(review) + _order_book(review)
     released = review.band_triggers[review.band_triggers["state"] == "fired"] if len(review.band_triggers) else ()
     return text + (to_do(review) if len(released) else "")
@@ -128,6 +139,13 @@ def _bill_moved(review: Review) -> str:
     return f"The bill moved by {usd_compact(moved)} against last month: {usd_compact(causes.iloc[0])} by {words[0]} and {usd_compact(causes.iloc[1])} by {words[1]}."
 
 
+def _a_day(review: Review) -> str:
+    """What a day of the two bills cost, in a sentence: a longer month costs more at the same pace."""
+    sums = review.variance.get(["actual_usd", "base_usd"])
+    told = "" if sums is None else a_day(*sums.sum(), review.period)
+    return f" The months differ in days: the bill is {told}." if told else ""
+
+
 def _as_told(variance: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The variance and its causes to rank: volume and utilisation as one where they cancel each other and another cause moved more.
 
@@ -141,14 +159,14 @@ def _as_told(variance: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _by_whom(rows: pd.DataFrame, cause: str) -> str:
-    """A cause, and the use case of most of it.
+    """A cause, and the use case that moved most in its direction, where that is more than half of it.
 
     >>> _by_whom(pd.DataFrame({"use_case_id": ["chat", "faq"], "price": [900.0, 100.0]}), "price")
     'price (chat)'
     """
     word, parts = WORDS.get(cause, cause), rows.set_index("use_case_id")[cause]
-    most = parts.abs().idxmax()
-    return f"{word} ({most})" if cause != OTHER and abs(parts[most]) > abs(parts.sum()) / 2 else word
+    parts = parts * np.sign(parts.sum())
+    return f"{word} ({parts.idxmax()})" if cause != OTHER and parts.max() > parts.sum() / 2 else word
 
 
 def _off_plan(review: Review) -> str:
@@ -183,6 +201,7 @@ def _kpis(review: Review) -> list[Kpi]:
         write = shown[row.unit]
         compared = [f"plan {write(row.plan)}"] if np.isfinite(row.plan) else []
         compared += [f"last month {write(row.last_month)}"] if np.isfinite(row.last_month) else []
+        compared += list(filter(None, [a_day(row.actual, row.last_month, review.period)])) if row.kpi == "bill" else []
         kpis.append(Kpi(row.kpi[:1].upper() + row.kpi[1:], write(row.actual), ", ".join(compared)))
     return kpis[:6]
 

@@ -142,6 +142,19 @@ def apart_in_unit(value: object, limit: object, unit: str) -> tuple[str, str]:
     return f"{first} {sign}", f"{second} {sign}"
 
 
+def a_day(amount: float, before: float, month: str) -> str:
+    """What a day cost in a month and in the one before, USD / days; nothing where they have as many days or one is not known.
+
+    >>> a_day(31 * 17_159.0, 30 * 17_086.0, "2026-10"), a_day(31.0, 31.0, "2026-08")
+    ('USD 17,159 a day after USD 17,086', '')
+    """
+    now = pd.Period(month, "M")
+    days, days_before = now.days_in_month, (now - 1).days_in_month
+    if days == days_before or is_missing(amount) or is_missing(before):
+        return ""
+    return f"{usd(amount / days)} a day after {usd(before / days_before)}"
+
+
 def usd(value: object, decimals: int | None = None) -> str:
     """Money in full; without `decimals` none from USD 100, two from USD 1, else three digits.
 
