@@ -103,7 +103,7 @@ def value_excluded(case: Case, paths: Paths, problem: Problem, nodes: np.ndarray
             continue
         now, moved = values.of_move(cell)
         more = float(beside.get((cell.use_case_id, cell.accelerator_id), 0.0))
-        more -= float(planned.get((cell.use_case_id, home), 0.0))
+        more = round(more - float(planned.get((cell.use_case_id, home), 0.0)), 2)  # to the cent: the rest is rounding
         left_out = cells.reasons.get((cell.use_case_id, cell.accelerator_id), NOT_CHOSEN)
         rule = rule or (left_out if np.isfinite(moved) else CANNOT_PLAN)
         rows.append(

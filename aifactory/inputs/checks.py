@@ -357,7 +357,7 @@ def pool_power_plausible(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     limit = frame["accelerator_id"].map(tdp) * frame["installed"] * POWER_TOLERANCE
     for pool, rows in frame[frame["power_w"] > limit].groupby("pool_id"):
         label, watts = rows["accelerator_id"].iloc[0], float((rows["power_w"] / rows["installed"]).mean())
-        rule = f"labelled {label} ({tdp[label]:.0f} W) but draws {watts:.0f} W each: check the label"
+        rule = f"labelled {label} ({tdp[label]:.0f} W) but draws {watts:.0f} W each in the mean of {len(rows):,} readings above that: check the label"
         yield Finding("pools", "pool_power_plausible", "warned", rule, int(rows.index[0]) + 2, "pool_id", str(pool))
 
 

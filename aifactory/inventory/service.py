@@ -272,7 +272,7 @@ def _with_label_check(table: pd.DataFrame, tdp: pd.Series) -> pd.DataFrame:
     other = table["billed_as"].ne("") & table["billed_as"].ne(table["accelerator_id"])
     notes = [
         ", ".join(
-            [f"draws {w:.0f} W each, {name} is built for {limit_w / POWER_TOLERANCE:.0f} W"] * bool(bad)
+            [f"draws {w:.0f} W each this month, {name} is built for {limit_w / POWER_TOLERANCE:.0f} W"] * bool(bad)
             + [f"the bill names {billed}"] * bool(differs)
         )
         for w, name, limit_w, bad, billed, differs in zip(

@@ -12,7 +12,7 @@ from aifactory.report.text import join_words, month_name, num, pct, plural, usd,
 from aifactory.review import Review
 from aifactory.review.band_triggers import FIRED, by_date
 from aifactory.review.monthly import previous_month
-from aifactory.review.recommendation import CANCEL, DEFER, FORWARD, HOLD, KEYS, NEW
+from aifactory.review.recommendation import CANCEL, DEFER, FORWARD, KEEP, KEYS, NEW
 
 BILL, DEMAND, POOLS = "billing table", "demand_windows and jobs tables", "pools table"
 ROWS = 12
@@ -59,12 +59,26 @@ def _beaten(review: Review) -> str:
     scores = review.forecast_scores
     if len(scores) < 2 or not np.isfinite(scores["error_vs_repeat"].iloc[0]):
         return ""
-    first = scores.iloc[0]
-    ratio = first["error_vs_repeat"]
+    told = [_against_repeating("Last month's forecast", scores["error_vs_repeat"].iloc[0])]
+    planned = scores[scores["forecast"].str.startswith("plan ")]["error_vs_repeat"].dropna()
+    told += [_against_repeating("The forecast of the approved plan", ratio) for ratio in planned]
+    return " ".join(told)
+
+
+def _against_repeating(what: str, ratio: float) -> str:
+    """How a forecast did beside repeating last month, `ratio` of the two errors.
+
+    >>> _against_repeating("It", 0.8), _against_repeating("It", 1.467), _against_repeating("It", 1.005)
+    ('It beat repeating last month: 0.80 of its error.', 'It did not beat repeating last month: 1.47 times its error.', 'It was as good as repeating last month.')
+    """
     if abs(ratio - 1) < LIKE:
-        return "Last month's forecast was as good as repeating last month."
-    word = "beat" if ratio < 1 else "did not beat"
-    return f"Last month's forecast {word} repeating last month: {num(ratio, 2)} of its error."
+        return f"{what} was as good as repeating last month."
+    word = (
+        f"beat repeating last month: {num(ratio, 2)} of"
+        if ratio < 1
+        else f"did not beat repeating last month: {num(ratio, 2)} times"
+    )
+    return f"{what} {word} its error."
 
 
 def hardware_section(ws: Workspace, review: Review) -> Group:
@@ -236,7 +250,7 @@ def to_do(review: Review) -> str:
     if rows.empty:
         return ""
     usd = rows[["approved_usd", "today_usd"]].max(axis=1).groupby(rows["action"]).sum()
-    known = [f"{action} {usd_compact(usd[action])}" for action in (HOLD, FORWARD, DEFER, CANCEL) if action in usd.index]
+    known = [f"{action} {usd_compact(usd[action])}" for action in (KEEP, FORWARD, DEFER, CANCEL) if action in usd.index]
     text = f" Of the orders approved and not placed, a plan made today would {join_words(known)}." if known else ""
     undone = _released_and_cancelled(review)
     if undone > 0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 
@@ -120,7 +122,7 @@ def price_section(ws: Workspace, review: Review) -> Group:
         section("Are the prices still true?", answer),
         table(
             rows.assign(purchase_option=rows["purchase_option"].map(OPTION_NAMES).fillna(rows["purchase_option"])),
-            caption="Prices in use, oldest first",
+            caption="Prices in use: those past their limit first, the oldest first of each",
             source="prices table",
             as_of=as_of_range(rows["as_of"]),
             columns=columns,
@@ -161,7 +163,7 @@ def roi_section(ws: Workspace, review: Review) -> Group:
     if "planned_cost_usd" in rows:
         columns |= {
             "planned_value_usd": Col("Planned value, USD", "usd0"),
-            "planned_cost_usd": Col("Planned cost, all lines, USD", "usd0"),
+            "planned_cost_usd": Col("Planned cost with wear, all lines, USD", "usd0"),
         }
     answer += payback_sentence(review.payback)
     return group(section(question, answer), *_payback_table(ws, review), figure(chart, title=f"{usd_compact(rows['cumulative_net_usd'].iloc[-1])} net since {since}", description="Line of value less bill, cumulated by month.",
@@ -292,11 +294,26 @@ def chargeback_section(ws: Workspace, review: Review) -> Group | Block:
         "accelerator_hours": Col("Accelerator-hours", "int"),
         "usd_per_accelerator_hour": Col("Rate, USD / h", "usd_hour"),
     }
-    note = "Rate: the part of the charge that follows usage counted in accelerator-hours, over these; hosted models and services have none."
+    note = "Rate: the part of the charge that follows usage counted in accelerator-hours, over these; hosted models and services have none. To the cent: the first team takes what rounding leaves; the table chargeback of the run folder holds every digit."
     return group(
         section("What is each team charged?", answer),
-        table(rows, caption="Chargeback", source=BILL, as_of=ws.as_of, columns=columns, note=note),
+        table(to_the_cent(rows), caption="Chargeback", source=BILL, as_of=ws.as_of, columns=columns, note=note),
     )
+
+
+def to_the_cent(rows: pd.DataFrame) -> pd.DataFrame:
+    """Charges in whole cents, USD, that add up to the bill as it is shown: the first row takes what rounding leaves, and the parts of a row its charge.
+
+    >>> charges = pd.DataFrame({"direct_cost": [Decimal("0.504"), Decimal("0.504")], "pool_cost": Decimal(0), "shared_cost": Decimal(0)})
+    >>> [str(usd) for usd in to_the_cent(charges.assign(charge=charges["direct_cost"]))["charge"]]
+    ['0.51', '0.50']
+    """
+    found = rows.copy()
+    for name in ("direct_cost", "pool_cost", "charge"):
+        cents = [round(Decimal(amount), 2) for amount in rows[name]]
+        cents[0] += round(sum(map(Decimal, rows[name])), 2) - sum(cents)
+        found[name] = cents
+    return found.assign(shared_cost=found["charge"] - found["direct_cost"] - found["pool_cost"])
 
 
 def _undivided(pools: pd.Series) -> str:

@@ -5,7 +5,7 @@ on approval: the order book ends them), are matched accelerator by accelerator i
 of their months, place by place and way to pay by way to pay. Orders are placed once a quarter, so a shift of less
 than a quarter is none:
 
-    hold          today's plan orders it within two months of then
+    keep          today's plan orders it within two months of then
     pull forward  three months earlier or more
     defer         three months later or more
     cancel        today's plan does not order it
@@ -27,8 +27,8 @@ from aifactory.finance.options import OPTION_NAMES
 from aifactory.review.band_triggers import RELEASED
 from aifactory.units import MONTHS_PER_YEAR
 
-HOLD, FORWARD, DEFER, CANCEL, NEW = "hold", "pull forward", "defer", "cancel", "new"
-ACTIONS = (FORWARD, CANCEL, DEFER, NEW, HOLD)
+KEEP, FORWARD, DEFER, CANCEL, NEW = "keep", "pull forward", "defer", "cancel", "new"
+ACTIONS = (FORWARD, CANCEL, DEFER, NEW, KEEP)
 KEYS = [*PLACE, "purchase_option"]
 STEP = ["band", "order_month", *KEYS]
 COLUMNS = ["action", *KEYS, "accelerators", "approved_month", "today_month", "approved_usd", "today_usd"]
@@ -175,7 +175,7 @@ def _action(then: str, now: str) -> str:
     """What a shift between two months means.
 
     >>> [_action("2027-03", now) for now in ("2026-12", "2027-01", "2027-05", "2027-06")]
-    ['pull forward', 'hold', 'hold', 'defer']
+    ['pull forward', 'keep', 'keep', 'defer']
     """
     shift = (pd.Period(now, "M") - pd.Period(then, "M")).n
-    return FORWARD if shift <= -QUARTER else DEFER if shift >= QUARTER else HOLD
+    return FORWARD if shift <= -QUARTER else DEFER if shift >= QUARTER else KEEP

@@ -1,5 +1,6 @@
 """What the refresh says of approved orders against a plan of today, and approvals with the log beside them."""
 
+from decimal import Decimal
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 
 from aifactory.report.refresh_log import _beaten, _recommendation, to_do
-from aifactory.report.refresh_money import _furthest, _laid_out
+from aifactory.report.refresh_money import _furthest, _laid_out, to_the_cent
 from aifactory.report.refresh_page import finding
 from aifactory.report.refresh_triggers import _next_steps, _pools_answer, _steps_answer, _within_reach
 
@@ -44,13 +45,13 @@ def test_a_plan_made_today_does_not_count_what_is_paid():
 
 def test_the_sentence_adds_up_money_by_action():
     rows = [
-        ("hold", 8, "2027-01", "2027-01", 500_000.0, 510_000.0),
-        ("hold", 8, "2027-04", "2027-05", 400_000.0, 390_000.0),
+        ("keep", 8, "2027-01", "2027-01", 500_000.0, 510_000.0),
+        ("keep", 8, "2027-04", "2027-05", 400_000.0, 390_000.0),
         ("cancel", 8, "2027-07", "", 300_000.0, 0.0),
         ("new", 4, "", "2027-02", 0.0, 1_000_000.0),
     ]
     text = to_do(review(*rows))
-    assert "would hold USD 910 k and cancel USD 300 k." in text
+    assert "would keep USD 910 k and cancel USD 300 k." in text
     assert text.endswith("It adds USD 1.00 M within a year that was neither approved nor placed.")
     shown = _recommendation(WS, review(*rows))[0].text
     assert "Lease" in shown and "Jan 2027" in shown
@@ -62,8 +63,15 @@ def test_without_an_approved_plan_nothing_is_said():
 
 @pytest.mark.parametrize(("ratio", "words"), [(0.999, "as good as"), (1.009, "as good as"), (0.9, "beat"), (1.2, "did not beat")])  # fmt: skip
 def test_forecasts_that_differ_by_less_than_a_hundredth_are_equally_good(ratio, words):
-    scores = pd.DataFrame({"error_vs_repeat": [ratio, 1.0]})
+    scores = pd.DataFrame({"forecast": ["data up to 2026-09", "last month repeated"], "error_vs_repeat": [ratio, 1.0]})
     assert words in _beaten(SimpleNamespace(forecast_scores=scores))
+
+
+def test_a_plan_that_forecasts_worse_than_repeating_is_not_left_out():
+    names = ["data up to 2026-09", "plan approved for 2026-07", "last month repeated"]
+    scores = pd.DataFrame({"forecast": names, "error_vs_repeat": [0.8, 1.467, 1.0]})
+    told = _beaten(SimpleNamespace(forecast_scores=scores))
+    assert told.endswith("The forecast of the approved plan did not beat repeating last month: 1.47 times its error.")
 
 
 def test_a_trend_of_six_months_reaches_three_years_at_most():
@@ -72,10 +80,10 @@ def test_a_trend_of_six_months_reaches_three_years_at_most():
 
 
 def test_the_finding_says_what_a_plan_of_today_does_with_orders_that_fired():
-    rows = review(("hold", 8, "2027-01", "2027-01", 500_000.0, 500_000.0)).recommendation
+    rows = review(("keep", 8, "2027-01", "2027-01", 500_000.0, 500_000.0)).recommendation
     text = finding(against(recommendation=rows, band_triggers=step("fired")))
     assert (
-        text == "Act: 1 order released. Of the orders approved and not placed, a plan made today would hold USD 500 k."
+        text == "Act: 1 order released. Of the orders approved and not placed, a plan made today would keep USD 500 k."
     )
     for quiet in (step("quiet"), pd.DataFrame()):
         assert finding(against(recommendation=rows, band_triggers=quiet)) == "Act: 1 order released."
@@ -111,6 +119,46 @@ def test_the_finding_names_causes_that_cancel_and_demand_outside_the_plan():
     assert text.endswith("Demand outside the band of the plan: agent 40 % above and chat 20 % below.")
     alone = pd.DataFrame([{"use_case_id": "chat", "difference_usd": -24_500.0, **causes, "volume": 0.0}])
     assert "against last month, most of it by utilisation (chat)." in finding(against(variance=alone))
+
+
+def test_the_use_case_named_for_a_cause_moved_with_it():
+    """Of USD 400 more by volume `chat` made 6,000 and `claims` took 5,600 back, and most of neither's own sign is the other's."""
+    none = dict.fromkeys(["efficiency", "utilization", "mix", "price", "other"], 0.0)
+    rows = [
+        {"use_case_id": name, "difference_usd": usd, "volume": usd, **none}
+        for name, usd in (("chat", 6_000.0), ("claims", -7_500.0), ("faq", 1_900.0))
+    ]
+    assert "most of it by volume (chat)." in finding(against(variance=pd.DataFrame(rows)))
+
+
+def test_a_longer_month_is_told_by_the_day():
+    none = dict.fromkeys(["volume", "efficiency", "utilization", "mix", "price"], 0.0)
+    row = {
+        "use_case_id": "chat",
+        "difference_usd": 100.0,
+        "base_usd": 3_000.0,
+        "actual_usd": 3_100.0,
+        **none,
+        "other": 100.0,
+    }
+    text = finding(against(variance=pd.DataFrame([row])))
+    assert "The months differ in days: the bill is USD 100 a day after USD 100." in text
+    assert " a day " not in finding(against(variance=pd.DataFrame([row]), period="2026-08"))
+
+
+def test_charges_in_cents_add_up_to_the_bill_in_cents():
+    exact = [Decimal("10.0049"), Decimal("5.005"), Decimal("2.0061")]
+    rows = pd.DataFrame(
+        {
+            "direct_cost": [usd / 2 for usd in exact],
+            "pool_cost": Decimal(0),
+            "shared_cost": [usd / 2 for usd in exact],
+            "charge": exact,
+        }
+    )
+    shown = to_the_cent(rows)
+    assert sum(shown["charge"]) == round(sum(exact), 2) == Decimal("17.02")
+    assert (shown["direct_cost"] + shown["pool_cost"] + shown["shared_cost"] == shown["charge"]).all()
 
 
 def test_a_cause_of_less_than_half_is_not_called_most_of_it():

@@ -40,7 +40,7 @@ def actions(approved, today, states=NO_STATES):
 @pytest.mark.parametrize(
     ("approved", "today", "expected"),
     [
-        ([("2027-03", 8, 800.0)], [("2027-01", 8, 880.0)], [("hold", 8, "2027-03", "2027-01", 800.0, 880.0)]),
+        ([("2027-03", 8, 800.0)], [("2027-01", 8, 880.0)], [("keep", 8, "2027-03", "2027-01", 800.0, 880.0)]),
         ([("2027-03", 8, 800.0)], [("2026-11", 8, 800.0)], [("pull forward", 8, "2027-03", "2026-11", 800.0, 800.0)]),
         ([("2027-03", 8, 800.0)], [("2028-02", 8, 800.0)], [("defer", 8, "2027-03", "2028-02", 800.0, 800.0)]),
         ([("2027-03", 8, 800.0)], [], [("cancel", 8, "2027-03", "", 800.0, 0.0)]),
@@ -61,7 +61,7 @@ def test_orders_are_split_where_today_wants_them_at_two_times():
     assert found == [
         ("pull forward", 8, "2027-03", "2026-11", 800.0, 720.0),
         ("cancel", 4, "2027-03", "", 400.0, 0.0),
-        ("hold", 4, "2027-03", "2027-03", 400.0, 400.0),
+        ("keep", 4, "2027-03", "2027-03", 400.0, 400.0),
     ]
 
 
@@ -129,7 +129,7 @@ def test_every_accelerator_and_dollar_of_both_plans_is_named_once(approved, toda
         mine = table[table[month] != ""]
         assert mine["accelerators"].sum() == sum(row[1] for row in plan)
         assert mine[usd].sum() == pytest.approx(sum(row[2] for row in plan))
-    assert recommend(orders(*approved), NO_STATES, orders(*approved), PERIOD)["action"].isin(["hold"]).all()
+    assert recommend(orders(*approved), NO_STATES, orders(*approved), PERIOD)["action"].isin(["keep"]).all()
 
 
 def test_what_follows_a_term_signed_on_approval_is_no_new_order():
@@ -145,10 +145,10 @@ def test_what_follows_a_term_signed_on_approval_is_no_new_order():
         table = recommend(steps, NO_STATES, today, PERIOD, pd.DataFrame([place | term | changes]))
         return table[["action", "accelerators", "today_month", "today_usd"]].to_numpy().tolist()
 
-    hold = ["hold", 4, "2027-03", 400.0]
+    hold = ["keep", 4, "2027-03", 400.0]
     assert found() == [hold, ["new", 2, "2027-10", 200.0]]
     for other in ({"plan_period": "2026-06"}, {"end_month": "2027-12"}, {"region": "eu"}, {"end_month": None}):
         assert found(**other) == [["new", 10, "2027-10", 1000.0], hold]
     late = today.assign(start_month=["2027-04", "2028-03"])  # a quarter and more after the end it is no renewal
     table = recommend(steps, NO_STATES, late, PERIOD, pd.DataFrame([place | term]))
-    assert table[["action", "accelerators"]].to_numpy().tolist() == [["new", 10], ["hold", 4]]
+    assert table[["action", "accelerators"]].to_numpy().tolist() == [["new", 10], ["keep", 4]]
