@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ["what", "subject", "before", "now", "change", "unit", "compared_with"]
 INPUTS, PRICE, FORECAST, RECOMMENDATION = "input", "price", "forecast, next 12 months", "recommendation, next 12 months"
-LEAST_SHARE = 0.005  # a smaller move of a forecast is noise of its paths, one of rows a day the length of the month
+LEAST_SHARE = 0.005  # a smaller move of a forecast is noise of its paths
 
 
 def figures_changed(
@@ -33,7 +33,7 @@ def figures_changed(
 ) -> pd.DataFrame:
     """Every figure that moved, the largest share first within its kind; columns `COLUMNS`.
 
-    Inputs are rows of the month against those of the month before, but where they are as many a day; prices the cheapest offers known at the end of
+    Inputs are rows of the month against those of the month before; prices the cheapest offers known at the end of
     either month, or those that the report of the month before told (`told`): a price that was overwritten since leaves
     no trace in the list; the forecast is the median made with last month's data against the one made now, over the same
     months; the recommendation is the plan made now against the approved one.
@@ -54,16 +54,13 @@ def figures_changed(
 
 def _inputs(ws: Workspace) -> list[tuple]:
     last, rows = previous_month(ws.period), []
-    days = pd.Period(ws.period, "M").days_in_month / pd.Period(last, "M").days_in_month
     for name, column in {**DATED, "billing": "ChargePeriodStart"}.items():
         if name == "decisions":  # a log, shown as a list
             continue
         dates = ws.table(name)[column]
         months = dates.dt.strftime("%Y-%m") if pd.api.types.is_datetime64_any_dtype(dates) else dates
         counts = months.value_counts()
-        before, now = float(counts.get(last, 0)), float(counts.get(ws.period, 0))
-        if not before or abs(now / days / before - 1) >= LEAST_SHARE:
-            rows.append((INPUTS, name, before, now, np.nan, "rows", last))
+        rows.append((INPUTS, name, float(counts.get(last, 0)), float(counts.get(ws.period, 0)), np.nan, "rows", last))
     return rows
 
 
