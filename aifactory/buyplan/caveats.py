@@ -195,12 +195,19 @@ def _offer(keys: tuple[str, str]) -> str:
 
 def _capacity_warnings(bands: pd.DataFrame, pools: pd.DataFrame, case: Case) -> list[str]:
     """Rented reserve is no promise; what is installed today does not vanish by itself."""
-    rented = bands[(bands["band"] == "surge") & (bands["purchase_option"] == "on_demand")]
+    most = bands[bands["band"] == "surge"].groupby("purchase_option")["accelerators_max"].sum()
+    listed, spot = most.get("on_demand", 0), most.get("spot", 0)
     found = []
-    if rented["accelerators_max"].sum() > 0:
+    if listed > 0:
+        beside = f" and up to {spot:,} more on spot" if spot > 0 else ""
+        taken = " and spot is taken back at any time" if spot > 0 else ""
         found.append(
-            f"Up to {rented['accelerators_max'].sum():,} accelerators of the surge band are rented only when needed: "
-            "on-demand capacity is not guaranteed, so ask for an agreement on supply."
+            f"Up to {listed:,} accelerators of the surge band are rented only when needed{beside}: "
+            f"on-demand capacity is not guaranteed{taken}, so ask for an agreement on supply."
+        )
+    elif spot > 0:
+        found.append(
+            f"Up to {spot:,} accelerators of the surge band are rented on spot, which is taken back at any time."
         )
     for row in pools[(pools["installed"] > 0) & (pools["needed_max"] == 0)].itertuples():
         others = served_elsewhere(case, row.region, row.accelerator_id)

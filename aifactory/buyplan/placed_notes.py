@@ -41,10 +41,14 @@ def _start(case: Case, book: pd.DataFrame) -> list[str]:
     text = f"The plan starts from {now:,.0f} accelerators that are owned or committed"
     text += f", {most:,.0f} once all are delivered" if most > now else ""
     due = book["order_month"].where(book["purchase_option"] == BOUGHT, book["start_month"])
-    paid = book["upfront_usd"].where(due <= today).sum()
+    paid, coming = book["upfront_usd"].where(due <= today), book["start_month"] > today
+    ordered = book.loc[coming, "accelerators"].sum()
+    text += f", and {ordered:,.0f} are on order" if ordered else ""
+    whom = "those on order" if ordered and not paid[~coming].sum() > 0 else "them"
+    rest = "all of them" if whom != "them" else whom
     owed = placed.capex_usd.sum() + placed.paid_usd.sum() + placed.beyond_usd.sum()
-    amounts = [f"{money(paid)} was paid for them before and is in none of its cost"] if paid > 0 else []
-    amounts += [f"{money(owed)} is still owed for them and is in its cost"] if owed > 0 else []
+    amounts = [f"{money(paid.sum())} was paid for {whom} before and is in none of its cost"] if paid.sum() > 0 else []
+    amounts += [f"{money(owed)} is still owed for {rest} and is in its cost"] if owed > 0 else []
     return ["; ".join([text, *amounts]) + "."]
 
 

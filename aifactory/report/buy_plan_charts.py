@@ -56,6 +56,10 @@ def chart_capacity(ws: Workspace, plan: BuyPlan) -> Figure | Block:
     long = monthly.reset_index().melt(["month", "peak_with_reserve"], list(BANDS), "band", "accelerators_held")
     first, last = monthly.iloc[0], monthly.iloc[-1]
     sizes = [num(row["accelerators"], 0) for row in (first, last)]
+    held = monthly["accelerators"]
+    peak = (
+        f"; most in {month_name(held.idxmax())}, {num(held.max(), 0)}" if held.max() > max(held.iloc[[0, -1]]) else ""
+    )
     return figure(
         charts.stacked_bars(
             long,
@@ -66,7 +70,7 @@ def chart_capacity(ws: Workspace, plan: BuyPlan) -> Figure | Block:
             line="peak_with_reserve",
             titles={"accelerators_held": "Accelerators", "peak_with_reserve": "Peak with reserve"},
         ),
-        title=f"{sizes[0]} accelerators to hold, {sizes[1]} after {len(monthly)} months",
+        title=f"{sizes[0]} accelerators to hold, {sizes[1]} after {len(monthly)} months{peak}",
         description=(
             f"Stacked bars of baseline, growth and surge accelerators by month, expected scenario. First month "
             f"{num(first['baseline'], 0)}, {num(first['growth'], 0)} and {num(first['surge'], 0)}; last month "
@@ -137,7 +141,7 @@ def chart_cash(ws: Workspace, plan: BuyPlan) -> Figure:
             frame, x="month", y="cumulative_usd", color="scenario", fmt="usd_compact",
             titles={"cumulative_usd": "Cumulative cash after tax, USD"}, reference=[("break-even", 0.0)],
         ),
-        title=f"Cash is lowest in {month_name(low['month'])}, at {usd_compact(low['cumulative_usd'])}",
+        title=f"Cash in the expected scenario is lowest in {month_name(low['month'])}, at {usd_compact(low['cumulative_usd'])}",
         description="Lines of cumulative cash after tax by month. At the end: "
         + ", ".join(f"{name} {usd_compact(value)}" for name, value in ends.items()),
         caption="Value of served demand less outlay, operating cost and tax, plus resale in the last month.",

@@ -25,6 +25,8 @@ ENDS = "support end"
 #: Rules of the shortlist that no choice of the buyer lifts.
 FORBIDDEN = ("export", "policy")
 NOT_ASKED = "Not computed: nothing can be committed to, or use cases share platforms."
+#: Less is not told.
+HALF_A_DOLLAR = 0.5
 #: Share of a limit by which more than rounding is used of it.
 EXCEEDED = 1e-6
 ROWS, MOST_CELLS, MOST_PEAKS = 12, 5, 4
@@ -133,7 +135,7 @@ def _saved(cell: pd.Series) -> str:
     more = cell["penalties_usd"]
     penalties = (
         f", penalties (porting, rework, delay, missed targets) {usd_compact(abs(more))} {'more' if more > 0 else 'less'}"
-        if more
+        if abs(more) >= HALF_A_DOLLAR
         else ""
     )
     return (

@@ -382,7 +382,7 @@ def table_policies(ws: Workspace, plan: BuyPlan) -> Block:
         "note": Col("Remark"),
     }
     caption = "Policies for the same expected demand"
-    note = "Payback and return judge the outlay of this plan by what it saves against the policy, before tax; neither where it lays out no more."
+    note = "Payback and return judge the outlay of this plan by what it saves against the policy, before tax; neither where it lays out no more, no return where no single rate fits."
     if hours_are_rented(plan):
         note += " Hours are rented until what a policy holds is delivered."
     unsold = [words for words in RULES_OF_TERM if not plan.comparisons["policy"].str.endswith(words).any()]

@@ -49,6 +49,7 @@ from aifactory.report.buy_plan_money import (
 from aifactory.report.buy_plan_orders import table_orders
 from aifactory.report.buy_plan_returns import hours_are_rented, told_rival, used_prices
 from aifactory.report.buy_plan_sensitivity import chart_tornado, sensitivity_section, table_tornado
+from aifactory.report.buy_plan_ways import reached
 from aifactory.report.inventory_page import later_run_warnings, silence_warnings, status_of
 from aifactory.report.text import count, is_missing, join_words, month_name, num, pct, plural, price, span, usd_compact
 from aifactory.serving.staffing import staffing_constants
@@ -304,21 +305,18 @@ def table_bands(ws: Workspace, plan: BuyPlan) -> Block:
     """The procurement bands."""
     frame = plan.bands.assign(
         option=plan.bands["purchase_option"].map(OPTION_NAMES),
-        now=[
-            f"{pct(now)} of {pct(at)}"
-            for now, at in zip(plan.bands["current_value"], plan.bands["trigger_threshold"], strict=True)
-        ],
+        now=list(map(reached, plan.bands["current_value"], plan.bands["trigger_threshold"])),
     )
     columns = {
         "accelerator_id": Col("Accelerator"),
         "region": Col("Region"),
         "band": Col("Band"),
         "option": Col("Way to pay"),
-        "accelerators_now": Col("Needed now", "int"),
+        "accelerators_now": Col(f"Needed in {month_name(ws.period)}", "int"),
         "accelerators_end": Col("At the end", "int"),
         "hours_used_share": Col("Hours used", "pct0"),
         "usd_per_accelerator_hour": Col("USD per hour, all in", "usd_hour"),
-        "usd_month": Col("USD a month", "usd0"),
+        "usd_month": Col("USD a month, mean of the horizon", "usd0"),
         "order_by_month": Col("Order by", "month"),
         "lead_time_weeks": Col("Lead, weeks", "int"),
         "expires": Col("Expires", "month"),
@@ -327,7 +325,7 @@ def table_bands(ws: Workspace, plan: BuyPlan) -> Block:
     }
     note = (
         "Baseline: nodes that today's demand keeps busy for at least the break-even share of hours, or that stand by a term. Growth: nodes that "
-        "reach it later. Surge: peaks and reserve above. "
+        "reach it later. Surge: peaks and reserve above. What is needed and still to be ordered is rented or missing until it comes. "
         + _trigger_words(plan.bands)
         + " Expected scenario; money without people and storage."
     )

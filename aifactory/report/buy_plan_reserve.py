@@ -38,6 +38,7 @@ def reserve_section(ws: Workspace, plan: BuyPlan) -> Group:
         f"to stay within capacity in {pct(1 - first['target'], 1)} of the hours of a lead time of {plural(round(first['lead_weeks']), 'week')}. "
         f"Plans made that way in the past were exceeded in {pct(first['exceedance_backtest'], 1)} of the hours "
         f"({num(first['hours_per_month_over'], 1)} hours a month); a fixed 20 % over the same basis in {past[0]}, 40 % in {past[1]}. "
+        + _exceeded(known)
         + _against_article(plan.reserves)
     )
     noted = plan.reserves[(plan.reserves["note"] != "") & (plan.reserves["known_from"] != DEMAND_CHAIN)]
@@ -49,6 +50,18 @@ def reserve_section(ws: Workspace, plan: BuyPlan) -> Group:
         bullets(said, "Every history holds four lead times or more."),
         table_steps(ws, plan, first),
         *chain_blocks(ws, plan),
+    )
+
+
+def _exceeded(known: pd.DataFrame) -> str:
+    """How many streams were over their target in the past, and the one that was by the most, as a multiple of its target."""
+    times = known["exceedance_backtest"] / known["target"]
+    if not (times > 1).any():
+        return ""
+    worst = known.loc[times.idxmax()]
+    return (
+        f"Of {plural(len(known), 'stream')} {int((times > 1).sum())} were exceeded more often than their target, furthest {worst['use_case_id']} in "
+        f"{worst['region']}: in {pct(worst['exceedance_backtest'], 2)} of the hours, against {pct(worst['target'], 2)}. "
     )
 
 

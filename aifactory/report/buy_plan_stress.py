@@ -80,7 +80,7 @@ def _table(ws: Workspace, test: StressTest) -> Block:
     }
     note = (
         f"Present value of new orders and rented hours, people and storage included, over the horizon; without stress {usd_compact(test.base.objective_usd)}, missed demand at the "
-        f"value that the plan takes as lost, at least {num(LEAST_HOURS)} of the dearest hours; prices stand at today's but where a stress moves them. Budget: the mean of the worst paths without stress, {usd_compact(test.base.tail_usd)}. "
+        f"value that the plan takes as lost ({pct(test.base.missed_share, 1)} of it on all paths: the return tells what the expected path serves), at least {num(LEAST_HOURS)} of the dearest hours; prices stand at today's but where a stress moves them. Budget: the mean of the worst paths without stress, {usd_compact(test.base.tail_usd)}. "
         f"Survives: mean cost within it and at most {pct(MOST_MISSED, 0)} more of the demand missed. Regret: against the best orders had "
         "the stress been known. Other orders are named where they save more than 0.2 %."
     )

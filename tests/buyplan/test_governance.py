@@ -13,6 +13,7 @@ from aifactory.buyplan.bands import bands_frame, orders_frame, pools_frame
 from aifactory.buyplan.case import rebuilt, solve_case
 from aifactory.buyplan.caveats import (
     EXAMPLE_SOURCE,
+    _capacity_warnings,
     example_sentences,
     fiscal_year,
     support_sentences,
@@ -321,6 +322,20 @@ def test_unserved_demand(tiny):
     units[:, :7, (case.streams.table["use_case_id"] == "train").to_numpy()] = 0.0  # starts once the order serves
     said = warned(rebuilt(case, case.plan, replace(case.streams, units=units)))
     assert "are missing for chat (" in said
+
+
+def test_reserve_on_spot_is_named_beside_that_on_demand():
+    bands = pd.DataFrame(
+        {"band": "surge", "purchase_option": ["on_demand", "spot", "spot"], "accelerators_max": [94, 100, 43]}
+    )
+    pools = pd.DataFrame({"installed": [], "needed_max": []})
+    both, spot = _capacity_warnings(bands, pools, None), _capacity_warnings(bands.iloc[1:], pools, None)
+    assert both[0].startswith(
+        "Up to 94 accelerators of the surge band are rented only when needed and up to 143 more on spot: "
+    )
+    assert "spot is taken back at any time" in both[0] and spot[0].startswith(
+        "Up to 143 accelerators of the surge band are rented on spot"
+    )
 
 
 def test_reserve_on_demand_is_no_promise(tiny):

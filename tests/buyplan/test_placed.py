@@ -1,6 +1,7 @@
 """Orders placed before a plan: by hand, month after month, and nothing counted or ordered twice."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from aifactory.buyplan.ledger import UNUSED
 from aifactory.buyplan.optimise.limits import Conflict
 from aifactory.buyplan.optimise.overruns import Overrun, overrun_words
 from aifactory.buyplan.own_sites import as_stated
-from aifactory.buyplan.placed_notes import placed_sentences
+from aifactory.buyplan.placed_notes import _start, placed_sentences
 from aifactory.buyplan.releases import firm_orders_book
 from aifactory.buyplan.scenario_orders import solve_over_paths
 from aifactory.fleet.compute import PLACED
@@ -152,6 +153,33 @@ def test_what_nothing_uses_is_paid_in_every_plan_and_changes_none(tiny):
     assert after.ledger.compute.cash_usd == pytest.approx(before.ledger.compute.cash_usd)
     assert UNUSED not in before.ledger.lines and UNUSED not in solve_today(case).ledger.lines
     assert UNUSED not in solve_expected(with_book(plain, order(8, -8, 5))).ledger.lines  # in use, so in the compute
+
+
+def test_money_for_what_is_on_order_is_not_that_of_what_stands(tiny):
+    """Ten devices are paid for and come in four months; for those that stand the book states nothing that was paid."""
+    months = tiny().streams.months
+    book = pd.DataFrame(
+        {
+            "purchase_option": ["lease", "purchase"],
+            "order_month": ["2025-01", months[0]],
+            "start_month": ["2025-01", months[4]],
+            "accelerators": [16, 10],
+            "upfront_usd": [np.nan, 17_990.0],
+        }
+    )
+    placed = SimpleNamespace(
+        accelerators=np.full((3, 1), 16.0), capex_usd=np.zeros(1), paid_usd=np.ones(1), beyond_usd=np.zeros(1)
+    )
+    said = _start(SimpleNamespace(placed=placed, streams=SimpleNamespace(months=months)), book)[0]
+    assert said.startswith(
+        "The plan starts from 16 accelerators that are owned or committed, and 10 are on order; USD 17,990 was paid for those on order before"
+    )
+    assert "is still owed for all of them" in said
+    both = _start(
+        SimpleNamespace(placed=placed, streams=SimpleNamespace(months=months)),
+        book.assign(upfront_usd=[1_000.0, 17_990.0]),
+    )[0]
+    assert "USD 18,990 was paid for them before" in both
 
 
 def test_what_is_ordered_and_not_delivered_starts_in_its_month(tiny):

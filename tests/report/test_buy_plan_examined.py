@@ -56,6 +56,12 @@ def test_findings_are_said_with_their_money(sample_ws, found):
     assert "overruns by USD 2.00 M and cost USD 1.00 M more" in text and "with 30 %" in text
 
 
+def test_rounding_is_no_penalty(found):
+    cell = found.excluded.iloc[0]
+    assert "penalties" not in page._saved(cell.replace(-9084.0, 2.9e-11))
+    assert "penalties (porting, rework, delay, missed targets) USD 9.08 k less" in page._saved(cell)
+
+
 def test_the_value_of_a_platform_whose_support_ends_is_told_to_reckon_as_if_it_lasted(sample_ws, found):
     told = "A platform whose support ends before is valued as if it lasted."
     ends = replace(found, excluded=found.excluded.assign(why=["not chosen", "support end", "not chosen"]))

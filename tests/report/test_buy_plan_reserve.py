@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from aifactory.report.buy_plan_reserve import _once
+from aifactory.report.buy_plan_reserve import _exceeded, _once
 
 
 def steps(*rows):
@@ -18,6 +18,24 @@ def test_steps_that_the_same_devices_hold_are_shown_once():
     launch = steps(("fixed", 0.0, 900, 164.0), ("fixed", 1.0, 900, 79.0), ("this plan", 3.2, 900, 14.6))
     shown, whole = _once(launch)  # one device a van holds more than any step that is shown otherwise
     assert whole and shown["plan"].tolist() == ["this plan"] and shown["hours_per_month_over"].tolist() == [14.6]
+
+
+def test_targets_that_the_past_broke_are_counted_and_the_worst_named():
+    """Twice as often is further over a target than half as often again, whatever the hours."""
+    streams = pd.DataFrame(
+        {
+            "use_case_id": ["chat", "edge", "batch"],
+            "region": ["us", "eu", "us"],
+            "exceedance_backtest": [0.03, 0.01, 0.01],
+            "target": [0.02, 0.005, 0.02],
+        }
+    )
+    told = _exceeded(streams).replace("\xa0", " ")
+    assert (
+        told
+        == "Of 3 streams 2 were exceeded more often than their target, furthest edge in eu: in 1.00 % of the hours, against 0.50 %. "
+    )
+    assert _exceeded(streams.iloc[2:]) == ""
 
 
 def test_steps_of_accelerators_that_share_their_load_are_all_shown():

@@ -11,6 +11,7 @@ from aifactory.buyplan.backtest_history import HistoryBacktest
 from aifactory.buyplan.stress.flexibility import value_flexibility
 from aifactory.buyplan.stress.run import run_stresses
 from aifactory.report import buy_plan_stress as page
+from aifactory.report.text import pct
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,11 @@ def test_the_finding_names_what_breaks_the_plan(sample_ws, test):
     for row in test.table[~test.table["survives"]].itertuples():
         assert row.stress.lower() in text.lower()
     assert f"of {len(test.table)} stresses" in text
+
+
+def test_the_demand_missed_without_stress_stands_beside_that_with_it(sample_ws, test):
+    html = page._table(sample_ws, test).html.replace("\xa0", " ")
+    assert f"({pct(test.base.missed_share, 1)} of it on all paths".replace("\xa0", " ") in html
 
 
 def test_a_change_of_next_to_nothing_is_told_in_money_alone():
