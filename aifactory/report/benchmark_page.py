@@ -138,7 +138,7 @@ def _kpis(bench: Benchmark) -> list[Kpi]:
                 status="good" if fits == 1 else "watch",
             )
         )
-    ages = bench.capacity["price_as_of"].dropna()
+    ages = bench.capacity.loc[bench.capacity["usd_per_1k_units"].notna(), "price_as_of"].dropna()
     if len(ages):
         kpis.append(Kpi("Oldest price in a cost", as_of_range([ages.min()]), f"newest {as_of_range([ages.max()])}"))
     return kpis

@@ -24,6 +24,8 @@ MAX_ROWS = 500
 WIDTH = 720
 #: Mean width of a character of an axis label.
 CHARACTER_PX = 6.5
+#: Widest name beside bars.
+NAME_PX = 340
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 _MONTH = re.compile(r"^\d{4}-\d{2}$")
 D3_FORMATS = {
@@ -134,7 +136,7 @@ def x_channel(data: pd.DataFrame, field: str, titles: Titles, *, band: bool = Fa
 
 def category_channel(field: str, order: Sequence[str]) -> alt.Y:
     """Vertical channel of names."""
-    axis = alt.Axis(domain=False, ticks=False, labelColor=theme.INK, labelPadding=6)
+    axis = alt.Axis(domain=False, ticks=False, labelColor=theme.INK, labelPadding=6, labelLimit=NAME_PX)
     return alt.Y(f"{field}:N", title=None, sort=order, axis=axis)
 
 

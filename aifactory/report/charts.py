@@ -47,6 +47,10 @@ __all__ = [
     "waterfall",
 ]
 
+#: Font sizes of labels below a waterfall.
+LABEL_SIZE, SMALLEST_LABEL = 12, 9
+#: Position between the lightest and the darkest cell from which white is read better than ink.
+WHITE_FROM = 0.6
 #: Share of the largest amount of a waterfall below which another is the rounding of sums.
 NOISE = 1e-9
 
@@ -166,10 +170,11 @@ def heatmap(
     if not labels:
         return finish(cells, data, height)
     data["drawn_label"] = [format_value(item, fmt) for item in data[value]]
-    middle = float(data[value].min() + data[value].max()) / 2
+    low, high = float(data[value].min()), float(data[value].max())
+    dark = low + WHITE_FROM * (high - low)
     text = base.mark_text().encode(
         text="drawn_label:N",
-        color=alt.condition(f"datum['{value}'] > {middle!r}", alt.value("white"), alt.value(theme.INK)),
+        color=alt.condition(f"datum['{value}'] > {dark!r}", alt.value("white"), alt.value(theme.INK)),
     )
     return finish(alt.layer(cells, text), data, height)
 
@@ -232,7 +237,12 @@ def waterfall(
     data["drawn_kind"] = np.where(is_total, "total", np.where(data[amount] >= 0, "increase", "decrease"))
     data["drawn_top"] = data[["drawn_start", "drawn_end"]].max(axis=1)
     data["drawn_label"] = [format_value(item, fmt) for item in data[amount]]
-    axis = alt.Axis(labelAngle=0, labelLimit=WIDTH // len(data) - 6, labelExpr="split(datum.label, ' ')", domain=False)
+    room = WIDTH // len(data) - 6
+    longest = max(len(word) for name in data[label] for word in name.split())
+    size = int(np.clip(LABEL_SIZE * room / (longest * CHARACTER_PX), SMALLEST_LABEL, LABEL_SIZE))
+    axis = alt.Axis(
+        labelAngle=0, labelLimit=room, labelFontSize=size, labelExpr="split(datum.label, ' ')", domain=False
+    )
     base = alt.Chart(data).encode(alt.X(f"{label}:N", sort=None, title=None, axis=axis))
     bar = base.mark_bar(width={"band": 0.7}).encode(
         value_channel(alt.Y, "drawn_start", {"drawn_start": title_of(amount, titles)}, fmt),

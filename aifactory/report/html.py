@@ -164,7 +164,7 @@ def _add_code_cell(page: _Page, cell: Any) -> None:
 def _add_data(page: _Page, data: dict[str, Any], facts: dict[str, Any] | None) -> None:
     if VEGA_LITE in data:
         page.charts.append(_checked(data[VEGA_LITE]))
-        page.add(_figure(data, page.charts[-1], len(page.charts)))
+        page.add(_figure(data, page.charts[-1], len(page.charts), "h2" if page.parts[-1].kind == "head" else "h3"))
     elif facts is not None and "text/html" in data:
         if facts.get("role") == BELOW_CHART:  # the figure of the page has its own caption
             return
@@ -184,13 +184,14 @@ def _add_data(page: _Page, data: dict[str, Any], facts: dict[str, Any] | None) -
         page.add(_plain(data.get("text/plain", "")))
 
 
-def _figure(data: dict[str, Any], drawn: dict[str, Any], number: int) -> str:
+def _figure(data: dict[str, Any], drawn: dict[str, Any], number: int, heading: str) -> str:
     spec = data[VEGA_LITE]
     texts = figure_texts(spec)
     facts = {
         **texts,
         "svg": Markup(data.get(SVG) or draw_svg(drawn, f"f{number}")),  # noqa: S704 - vl-convert escapes
         "chart": number - 1,
+        "heading": heading,
         "download": download(texts["title"], chart_csv(spec)),
     }
     return render("figure", facts)

@@ -284,7 +284,7 @@ def local_section(ws: Workspace, inv: Inventory) -> Group:
         answer = "Residency, latency or peaks at the same hours leave nothing to share between regions. "
     local, paid = float(pooled["local_usd"].sum()), pooled["accelerators_paid"].sum()
     if local > 0:
-        answer += f"At today's accelerators, staying local costs {num(pooled['accelerators_local'].sum(), 0)} of {num(paid, 0)} accelerators and {usd_compact(local)} a month. "
+        answer += f"At today's accelerators, staying local costs {num(pooled['accelerators_local'].sum(), 0)} of {num(paid, 0)} accelerators and {usd_compact(local)} a month, use case by use case{_shared_too(inv)}. "
     answer += "Demand is therefore sized in each region first and added afterwards."
     columns = {
         "use_case_id": Col("Use case"),
@@ -316,6 +316,16 @@ def local_section(ws: Workspace, inv: Inventory) -> Group:
             note=note,
         ),
         *_fleet(ws, inv),
+    )
+
+
+def _shared_too(inv: Inventory) -> str:
+    """What staying local costs where use cases of an accelerator share it first, which also counts those without a bill of every region."""
+    usd = float(inv.pooled_fleet["local_usd"].sum()) if len(inv.pooled_fleet) else 0.0
+    return (
+        f"; {usd_compact(usd)} a month where the use cases of an accelerator share it, as in the second table"
+        if usd > 0
+        else ""
     )
 
 

@@ -64,7 +64,7 @@ def _chart(ws: Workspace, inv: Inventory) -> Block:
         description=f"Bars of USD a month by cause and subject, the largest first: {join_words(f'{row.label} {usd_compact(row.usd)}' for row in frame.head(5).itertuples())}.",
         caption="Every dollar once: unused commitment is not counted as idle again, failures only in busy hours."
         + (
-            f" {plural(len(rest), 'smaller cause')} with {usd_compact(rest['usd'].sum())} together stand in the table."
+            f" Drawn are the {DRAWN} largest and, of every cause, its largest; {len(rest)} more with {usd_compact(rest['usd'].sum())} together stand in the table."
             if len(rest)
             else ""
         ),

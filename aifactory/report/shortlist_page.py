@@ -154,7 +154,7 @@ def chart_matrix(ws: Workspace, short: Shortlist) -> Figure:
             labels=True,
             titles={"accelerator_id": "Platform", "total": "Score"},
         ),
-        title=f"{join_words(best)} {'scores' if len(best) == 1 else 'score'} best on average over the use cases",
+        title=f"{join_words(best)} {'scores' if len(best) == 1 else 'score'} best on average over the use cases, chosen for {int(short.choice['accelerator_id'].isin(best).sum()) or 'none'} of them: cost decides",
         description="Heat map of the total score of each use case on each platform; pairs without a known capacity are left out.",
         caption=f"Weighted mean of the five criteria without a price; {num(ws.plan.choose_at, 2)} and a run on own prompts to choose, {num(ws.plan.pilot_at, 2)} to pilot. Money decides among those.",
         source=SOURCE,
@@ -260,7 +260,8 @@ def scorecard_section(ws: Workspace, short: Shortlist) -> Group:
     long["short_name"] = long["accelerator_id"].str.split("-", n=1).str[1]
     chart = charts.stacked_bars(long, x="short_name", value="contribution", color="criterion", order=[readable(c) for c in SCORECARD_CRITERIA], fmt="num2",
                                 titles={"short_name": "Platform", "contribution": "Contribution to the score"})  # fmt: skip
-    answer = f"{first['accelerator_id']} leads with {num(first['total'], 2)}, {second['accelerator_id']} follows with {num(second['total'], 2)}. The card compares vendors and decides nothing; without its one priced criterion the first has {num(first['total_unpriced'], 2)}."
+    bare = card.loc[card["total_unpriced"].idxmax()]
+    answer = f"{first['accelerator_id']} leads with {num(first['total'], 2)}, {second['accelerator_id']} follows with {num(second['total'], 2)}. The card compares vendors and decides nothing; without its one priced criterion {bare['accelerator_id']} leads with {num(bare['total_unpriced'], 2)}."
     return group(
         section("How do vendors compare beyond price?", answer),
         figure(chart, title=f"{first['accelerator_id']} leads the scorecard", description="Stacked bars of weighted contributions of seven criteria per platform, best first.",

@@ -200,7 +200,7 @@ def migration_section(ws: Workspace, short: Shortlist) -> Group:
         "bearable_changes_per_year": Col("Changes a year it bears", "num1"),
         "verdict": Col("Verdict"),
     }
-    note = "A dash: never. From: the general platform that is cheapest on measured or production capacity, without any on estimates, beside the other use cases, as all money here is, or in nodes of its own where these are cheaper. Months with interest at the cost of capital. Money and units a month: level ones of the same present value as those of the expected scenario, all regions together. Break-even units: stable volume from which the move pays within the horizon. Changes: how often prompts, context or retrieval may change before rework eats the saving."
+    note = "A dash: never. From: the general platform that is cheapest on measured or production capacity, without any on estimates, beside the other use cases, as all money here is, or in nodes of its own where these are cheaper. Porting and delay: beyond those of From, below zero where From has more of them. Months with interest at the cost of capital. Money and units a month: level ones of the same present value as those of the expected scenario, all regions together. Break-even units: stable volume from which the move pays within the horizon. Changes: how often prompts, context or retrieval may change before rework eats the saving."
     return group(
         section("When does a specialised platform pay back its porting?", answer),
         table(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-BLUE, ORANGE, GREEN, PURPLE, SKY, RED, GREY = (
+BLUE, ORANGE, GREEN, PURPLE, SKY, RED, GREY, BLACK, BROWN = (
     "#0072b2",
     "#e69f00",
     "#009e73",
@@ -16,8 +16,10 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, RED, GREY = (
     "#56b4e9",
     "#d55e00",
     "#6b7785",
+    "#1c2733",
+    "#7f4f24",
 )
-PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED, GREY)
+PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED, GREY, BLACK, BROWN)
 INK, MUTED, LINE = "#1c2733", "#52606d", "#d9e0e7"
 SEQUENTIAL = ("#eef4f9", "#0b3c5d")
 
@@ -36,6 +38,11 @@ FIXED_COLOURS = {
     "choose": GREEN,
     "pilot": SKY,
     "reject": GREY,
+    "stable": GREEN,
+    "watch": ORANGE,
+    "shifted": RED,
+    "not proven": SKY,
+    "not measured": GREY,
     "increase": RED,
     "decrease": GREEN,
     "total": BLUE,

@@ -247,8 +247,8 @@ def _by_scale(
     if need <= node:
         return None
     return "scale-out", (
-        f"benchmark first: its widest job, of {count:,.3g} {home}, would need {need:,.0f} at once, more than a node of {node:,.0f}, "
-        f"over links of {link:,.3g} GB/s; published training runs have {PUBLISHED_LINK:,.0f} GB/s and more"
+        f"its widest job, of {count:,.3g} {home}, would need {need:,.0f} at once, more than a node of {node:,.0f}, over links of {link:,.3g} GB/s, "
+        f"and no published training run has less than {PUBLISHED_LINK:,.0f} GB/s: only a run of its own could show that it scales"
     )
 
 
