@@ -32,6 +32,9 @@ BAND_NOTE = (
     "so capacity that stays leaves it where units peak or fall with the year."
 )
 
+#: Beside the table of the return to date, whose cost leaves both out.
+WEAR_NOTE = "Planned cost spreads what is paid once over its months of use (wear); the return to date counts outlays apart and leaves wear out."
+
 
 def unit_cost_section(ws: Workspace, review: Review) -> Group:
     """Unit cost over twelve months."""
@@ -168,7 +171,7 @@ def roi_section(ws: Workspace, review: Review) -> Group:
     answer += payback_sentence(review.payback)
     return group(section(question, answer), *_payback_table(ws, review), figure(chart, title=f"{usd_compact(rows['cumulative_net_usd'].iloc[-1])} net since {since}", description="Line of value less bill, cumulated by month.",
                  caption=f"Value per unit times attribution times delivered units, less the effective bill{', of the use cases that the plan holds, from the first month in which it does' if 'planned_cost_usd' in rows else ''}.", source=f"{BILL}; {DEMAND}; use_cases table", as_of=ws.as_of),
-                 table(rows, caption="Value and bill by month", source=f"{BILL}; {DEMAND}; use_cases table", as_of=ws.as_of, columns=columns))  # fmt: skip
+                 table(rows, caption="Value and bill by month", note=WEAR_NOTE if "planned_cost_usd" in rows else "", source=f"{BILL}; {DEMAND}; use_cases table", as_of=ws.as_of, columns=columns))  # fmt: skip
 
 
 def payback_sentence(payback: pd.DataFrame) -> str:

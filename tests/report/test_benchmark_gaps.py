@@ -6,12 +6,19 @@ import pandas as pd
 import pytest
 
 from aifactory.report.benchmark_capacity import capacity_section, chart_curve, energy_section
-from aifactory.report.benchmark_page import finding, gaps_section, once, validity_section
+from aifactory.report.benchmark_page import _kpis, finding, gaps_section, once, validity_section
 
 
 @pytest.fixture(scope="module")
 def bench(mini_stages):
     return mini_stages.benchmark
+
+
+def test_only_prices_that_a_cost_rests_on_are_called_old(bench):
+    """A price of a platform without a known capacity is in no cost."""
+    old = bench.capacity.iloc[[0]].assign(usd_per_1k_units=float("nan"), price_as_of=pd.Timestamp("1999-01-01"))
+    kpis = {kpi.label: kpi for kpi in _kpis(replace(bench, capacity=pd.concat([bench.capacity, old])))}
+    assert "1999" not in kpis["Oldest price in a cost"].value
 
 
 @pytest.mark.parametrize("tier", ["measured", "none"])

@@ -174,6 +174,37 @@ def test_the_first_colours_stay_apart_under_colour_blindness(matrix):
     assert min(distances) > 0.1
 
 
+def test_nine_names_have_nine_colours_and_verdicts_those_of_their_sense():
+    assert len(set(theme.colours_of("abcdefghi").values())) == 9
+    found = theme.colours_of(["stable", "watch", "shifted"])
+    assert list(found.values()) == [theme.GREEN, theme.ORANGE, theme.RED]
+
+
+def test_names_of_bars_and_steps_are_written_out():
+    def texts(chart):
+        return spec.draw_svg(spec.page_spec(spec.house_spec(chart, {"title": "t", "description": "d"})), "f1")
+
+    steps = [
+        "Useful work",
+        "Failed work",
+        "Idle reserve",
+        "Power and space",
+        "Storage and network",
+        "Orchestration and safety",
+        "Human operations",
+        "Hidden cost centres",
+        "Ports, rework, contingency",
+        "Total",
+    ]
+    frame = pd.DataFrame({"step": steps, "cost_usd": 1.0})
+    policies = pd.DataFrame({"policy": ["Average + 20 % / 40 % reserved for 3 years"], "cost_usd": [1.0]})
+    for chart in (
+        charts.waterfall(frame, label="step", amount="cost_usd", totals=["Total"]),
+        charts.bars(policies, category="policy", value="cost_usd"),
+    ):
+        assert "\N{HORIZONTAL ELLIPSIS}" not in texts(chart)
+
+
 def test_names_without_a_fixed_colour_never_take_one_that_is_in_use():
     colours = theme.colours_of(["expected", "a", "b", "aggressive"])
     assert len(set(colours.values())) == 4

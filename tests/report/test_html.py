@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import nbformat
 import pytest
@@ -59,7 +60,7 @@ def test_structure(outline):
 def test_headings_never_skip_a_level(outline):
     levels = [int(tag[1]) for tag in outline.tags if re.fullmatch(r"h[1-6]", tag)]
     assert levels[0] == 1
-    assert all(after <= before + 1 for before, after in zip(levels[1:], levels[2:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
 def test_ids_are_unique_and_every_link_inside_the_page_has_a_target(outline):

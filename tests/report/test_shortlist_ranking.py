@@ -12,6 +12,19 @@ from aifactory.shortlist.migration import COLUMNS
 from aifactory.shortlist.outcome import PILOT_COLUMNS
 
 
+def test_the_platform_that_scores_best_is_not_taken_for_the_one_that_is_chosen(mini_ws):
+    cells = pd.DataFrame({"use_case_id": ["chat", "chat"], "accelerator_id": ["h200", "l4"], "total": [0.9, 0.5]})
+    short = SimpleNamespace(matrix=cells, choice=pd.DataFrame({"accelerator_id": ["l4", None]}))
+    title = page.chart_matrix(mini_ws, short).text
+    assert "h200 scores best on average over the use cases, chosen for none of them: cost decides" in title
+    card = pd.DataFrame({"accelerator_id": ["a", "b"], "total": [0.8, 0.7], "total_unpriced": [0.75, 0.77]})
+    long = pd.DataFrame({"accelerator_id": ["v-a", "v-b"], "criterion": "price", "contribution": [0.1, 0.2]})
+    short = SimpleNamespace(scorecard=card.assign(accelerator_id=["v-a", "v-b"]), scorecard_long=long)
+    assert (
+        "without its one priced criterion v-b leads with 0.77." in page.scorecard_section(mini_ws, short).parts[0].text
+    )
+
+
 def test_a_lead_that_rests_on_shared_nodes_is_named():
     rows = [("chat", "a100", "b200"), ("images", "l4", "l4"), ("voice", None, None)]
     verdicts = pd.DataFrame(rows, columns=["use_case_id", "leader", "leader_alone"])
