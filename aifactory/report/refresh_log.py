@@ -12,7 +12,7 @@ from aifactory.report.text import join_words, month_name, num, pct, plural, usd,
 from aifactory.review import Review
 from aifactory.review.band_triggers import FIRED, by_date
 from aifactory.review.monthly import previous_month
-from aifactory.review.recommendation import CANCEL, DEFER, FORWARD, KEEP, KEYS, NEW
+from aifactory.review.recommendation import CANCEL, DEFER, FORWARD, HOLD, KEYS, NEW
 
 BILL, DEMAND, POOLS = "billing table", "demand_windows and jobs tables", "pools table"
 ROWS = 12
@@ -250,7 +250,7 @@ def to_do(review: Review) -> str:
     if rows.empty:
         return ""
     usd = rows[["approved_usd", "today_usd"]].max(axis=1).groupby(rows["action"]).sum()
-    known = [f"{action} {usd_compact(usd[action])}" for action in (KEEP, FORWARD, DEFER, CANCEL) if action in usd.index]
+    known = [f"{action} {usd_compact(usd[action])}" for action in (HOLD, FORWARD, DEFER, CANCEL) if action in usd.index]
     text = f" Of the orders approved and not placed, a plan made today would {join_words(known)}." if known else ""
     undone = _released_and_cancelled(review)
     if undone > 0:

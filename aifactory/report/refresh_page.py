@@ -143,7 +143,9 @@ def _a_day(review: Review) -> str:
     """What a day of the two bills cost, in a sentence: a longer month costs more at the same pace."""
     sums = review.variance.get(["actual_usd", "base_usd"])
     told = "" if sums is None else a_day(*sums.sum(), review.period)
-    return f" The months differ in days: the bill is {told}." if told else ""
+    month = pd.Period(review.period, "M")
+    days = f"{month.days_in_month} days after {(month - 1).days_in_month}"
+    return f" Over {days} the bill is {told}." if told else ""
 
 
 def _as_told(variance: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

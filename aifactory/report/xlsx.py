@@ -30,7 +30,7 @@ _OPTIONS = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_
 UNIT_PRICE = r"usd_per_(unit|token|request|used)"
 #: Columns whose name leaves out the unit: USD beside `difference_usd`, USD a unit beside `usd_per_unit`.
 SPLIT, BAND = ("volume", "efficiency", "utilization", "mix", "price", "other"), ("expected", "low80", "high80")
-MOST_DECIMALS = 12
+MOST_DECIMALS = 9
 #: Number format by the first pattern that a column name matches.
 _NUMBER_FORMATS = (
     (UNIT_PRICE, "#,##0.0000"),

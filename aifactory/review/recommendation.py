@@ -27,8 +27,8 @@ from aifactory.finance.options import OPTION_NAMES
 from aifactory.review.band_triggers import RELEASED
 from aifactory.units import MONTHS_PER_YEAR
 
-KEEP, FORWARD, DEFER, CANCEL, NEW = "keep", "pull forward", "defer", "cancel", "new"
-ACTIONS = (FORWARD, CANCEL, DEFER, NEW, KEEP)
+HOLD, FORWARD, DEFER, CANCEL, NEW = "keep", "pull forward", "defer", "cancel", "new"
+ACTIONS = (FORWARD, CANCEL, DEFER, NEW, HOLD)
 KEYS = [*PLACE, "purchase_option"]
 STEP = ["band", "order_month", *KEYS]
 COLUMNS = ["action", *KEYS, "accelerators", "approved_month", "today_month", "approved_usd", "today_usd"]
@@ -178,4 +178,4 @@ def _action(then: str, now: str) -> str:
     ['pull forward', 'keep', 'keep', 'defer']
     """
     shift = (pd.Period(now, "M") - pd.Period(then, "M")).n
-    return FORWARD if shift <= -QUARTER else DEFER if shift >= QUARTER else KEEP
+    return FORWARD if shift <= -QUARTER else DEFER if shift >= QUARTER else HOLD

@@ -142,7 +142,7 @@ def test_a_longer_month_is_told_by_the_day():
         "other": 100.0,
     }
     text = finding(against(variance=pd.DataFrame([row])))
-    assert "The months differ in days: the bill is USD 100 a day after USD 100." in text
+    assert "Over 31 days after 30 the bill is USD 100 a day after USD 100." in text
     assert " a day " not in finding(against(variance=pd.DataFrame([row]), period="2026-08"))
 
 
