@@ -170,3 +170,15 @@ def test_platforms_without_a_rated_power_are_named_where_carbon_is_added_up():
     assert note in str(vars(page.table_cost_by(ws, mine)))
     mine.cost_by = pd.DataFrame(rows).fillna(1.0)
     assert note not in str(vars(page.table_cost_by(ws, mine)))
+
+
+def test_the_largest_fleet_is_named_where_it_is_neither_the_first_nor_the_last():
+    """A season in the second month asks for more than the month that the horizon ends with."""
+    rows = pd.DataFrame(
+        {"scenario": "expected", "month": ["2026-11", "2026-12", "2027-01"], "accelerators": [8, 32, 16]}
+    )
+    fleet = rows.assign(baseline=8, growth=0, surge=rows["accelerators"] - 8, peak_with_reserve=7.0, average=4.0)
+    title = drawings.chart_capacity(WS, SimpleNamespace(fleet=fleet)).text
+    assert "8 accelerators to hold, 16 after 3 months; most in December 2026, 32" in title
+    steady = fleet.assign(accelerators=[8, 12, 16])
+    assert "most in" not in drawings.chart_capacity(WS, SimpleNamespace(fleet=steady)).text
