@@ -183,14 +183,15 @@ def approved_plan_frame(case: Case, answer: Answer, period: str) -> pd.DataFrame
         "load_accelerators": streams.sized(streams.units[EXPECTED]),
     }
     frame = frame.assign(**{name: values[1:].ravel() for name, values in columns.items()})
+    frame = frame if case.streams.main.all() else _used(frame)
     require_equal("approved plan and cash", frame["compute_cash_usd"].sum(), frame["compute_usd"].sum())
     require_equal("approved plan and cost lines", frame["cost_usd"].sum(), sum(solution.ledger.lines.values()).sum())
-    return frame if case.streams.main.all() else _used(frame)
+    return frame
 
 
 def _used(frame: pd.DataFrame) -> pd.DataFrame:
-    """Without accelerators on which a use case has neither units nor hours nor cost in a month; of one that has none at all the first row stays."""
-    used = (frame[["units", "accelerator_hours", "cost_usd"]] != 0).any(axis=1)
+    """Without accelerators on which a use case has neither work nor money in a month; of one that has none at all the first row stays."""
+    used = (frame[["units", "accelerator_hours", "cost_usd", "compute_cash_usd", "outlay_usd"]] != 0).any(axis=1)
     keys = ["month", "use_case_id", "region"]
     idle = ~used.groupby([frame[key] for key in keys]).transform("any")
     return frame[used | (idle & ~frame.duplicated(keys))].reset_index(drop=True)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from bp_company import PERIOD, make_case, make_inputs, make_plan
+from bp_company import PERIOD, make_case, make_inputs, make_plan, make_prices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from moving_company import ABOUT, PLAN, PRICES, RENT, TERM, decide, facts, spent, with_people
@@ -250,6 +250,26 @@ def test_tables_hold_each_use_case_and_accelerator_once():
     assert chat.sum(axis=1).to_numpy() == pytest.approx(8 * 3600 * 730)
     assert moved.streams.today_units.sum(axis=1) == pytest.approx((8 * 3600 + 4) * 730)
     assert moved.streams.table["units_month"].sum() == pytest.approx((8 * 3600 + 4) * 730)
+
+
+def test_an_order_is_paid_before_its_work_begins():
+    """Chat leaves the 24 `old` after month 5 and `acc` is ordered three months before: in the month of the order nothing runs on `acc`."""
+    sold = {"purchase_option": "purchase", "usd_per_accelerator": 9_000.0, "region": "*", "provider": "vendor", "lead_time_weeks": 12.0}  # fmt: skip
+    hours = {"accelerator_id": "old", "purchase_option": "on_demand", "usd_per_accelerator_hour": 4.0}
+    offers = make_prices(hours, sold, drop=["reserved_1y"])
+    _, moved, moves = decide(
+        order(24, -8, 6, place=("eu", "old")),
+        prices=offers,
+        demand={"train": 0.0},
+        plan=make_plan(24, candidates=["acc", "old"], launch_delay_months={"gpu": 2.0}),
+    )
+    answer = solve_case(moved)
+    money, frame = answer.expected.ledger.compute, approved_plan_frame(moved, answer, PERIOD)
+    by_month = frame.groupby("month")["outlay_usd"].sum().to_numpy()
+    net = money.capex_usd - money.residual_usd
+    assert moves and net[1:5].max() > 0
+    assert by_month == pytest.approx(np.r_[net[0] + net[1], net[2:]])
+    assert frame["compute_cash_usd"].sum() == pytest.approx(frame["compute_usd"].sum())
 
 
 def test_work_stands_under_the_accelerator_that_does_it():
