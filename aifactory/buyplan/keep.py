@@ -28,6 +28,8 @@ from aifactory.buyplan.stress.world import world_of
 #: Share of the risk-weighted cost below which a change of approved orders is not worth making.
 KEEP_SHARE = 5e-4
 COMMITMENT = "commitment"
+#: What orders of an approved plan and of the order book are matched by.
+ORDERED = ["region", "accelerator_id", "purchase_option"]
 #: Months between two months of orders, and gap of the search around held orders.
 QUARTER, CLOSE = 3, 1e-4
 
@@ -53,10 +55,37 @@ class Kept:
         )
 
 
-def earlier_steps(steps: pd.DataFrame, period: str) -> pd.DataFrame:
-    """Orders to come of the last plan approved for a month before this one, rows of the `approved_bands` contract."""
+def earlier_steps(steps: pd.DataFrame, period: str, book: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Orders to come of the last plan approved for a month before this one, rows of the `approved_bands` contract.
+
+    Without what the order `book` (rows of the `commitments` contract) holds of them since, which counts for the earliest.
+    """
     mine = steps[(steps["plan_period"].astype(str) < period) & (steps["kind"] == COMMITMENT)]
-    return mine[mine["plan_period"] == mine["plan_period"].max()].reset_index(drop=True)
+    mine = mine[mine["plan_period"] == mine["plan_period"].max()]
+    left, rest = placed_since(mine, book), []
+    for step in mine.sort_values(["order_month"], kind="stable").itertuples() if left else ():
+        key = tuple(getattr(step, name) for name in ORDERED)
+        taken = min(left.get(key, 0), step.accelerators)
+        left[key] = left.get(key, 0) - taken
+        rest.append((step.Index, step.accelerators - taken))
+    mine = mine.assign(accelerators=pd.Series(dict(rest))) if rest else mine
+    return mine[mine["accelerators"] > 0].reset_index(drop=True) if rest else mine.reset_index(drop=True)
+
+
+def placed_since(steps: pd.DataFrame, book: pd.DataFrame | None) -> dict[tuple[str, ...], int]:
+    """Accelerators by place and way to pay that were ordered since a plan was approved, beyond what was signed on approval.
+
+    steps : its rows of `approved_bands`. Orders of the book that name no plan count from the month after its period, those that
+    name this plan from the month after that: what is signed on approval is ordered in the first month of the plan.
+    """
+    if book is None or book.empty or steps.empty:
+        return {}
+    period = str(steps["plan_period"].max())
+    own = book["plan_period"].astype(object).fillna("") == period
+    since = (book["plan_period"].isna() & (book["order_month"] > period)) | (
+        own & (book["order_month"] > str(pd.Period(period, "M") + 1))
+    )
+    return book[since].groupby(ORDERED)["accelerators"].sum().to_dict()
 
 
 def going_on(problem: Problem, pools: pd.DataFrame, steps: pd.DataFrame) -> Problem:

@@ -146,7 +146,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         setting = setting_of(ws, inventory, benchmark, replace(shortlist, choice=ports.choice), setting.staying)
         made, paths = setting.prepared(moves), demand_paths(inventory, ws.plan)
     case, reserves = made.case, setting.reserves
-    chosen = choose_orders(case, paths, earlier_steps(ws.table("approved_bands"), ws.period))
+    chosen = choose_orders(case, paths, earlier_steps(ws.table("approved_bands"), ws.period, ws.table("commitments")))
     case, answer = solve_over_paths(case, chosen, paths)
     api = api_frame(case, ws.table("api_prices"), ws.as_of)
     wanted = stream_paths(case, paths)

@@ -253,8 +253,8 @@ def _released(steps: pd.DataFrame) -> str:
 def _largest(orders: pd.DataFrame) -> str:
     """The order of most money, by number, accelerator and region."""
     row = orders.loc[orders["commitment_usd"].idxmax()]
-    first = "" if len(orders) == 1 else "first "
-    return f"{first}{row['accelerators']} {row['accelerator_id']} in {row['region']}"
+    which = "" if len(orders) == 1 else "largest "
+    return f"{which}{row['accelerators']} {row['accelerator_id']} in {row['region']}"
 
 
 def _bills(inventory: Inventory) -> pd.Series:

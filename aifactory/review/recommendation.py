@@ -1,8 +1,8 @@
 """What to do with the orders of the approved plan that are not placed yet, given a plan made anew today.
 
 Orders of the approved plan and of today's, both without renewals (of today's too those of terms that the approved plan signed
-on approval: the order book ends them), are matched accelerator by accelerator in the order
-of their months, place by place and way to pay by way to pay. Orders are placed once a quarter, so a shift of less
+on approval: the order book ends them), are matched accelerator by accelerator, place by place and way to pay by way to pay:
+those of one month first, the others in the order of their months. Orders are placed once a quarter, so a shift of less
 than a quarter is none:
 
     keep          today's plan orders it within two months of then
@@ -22,14 +22,15 @@ from collections import deque
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.releases import COMMITMENT, PLACE
+from aifactory.buyplan.keep import ORDERED as KEYS
+from aifactory.buyplan.keep import placed_since
+from aifactory.buyplan.releases import COMMITMENT
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.review.band_triggers import RELEASED
 from aifactory.units import MONTHS_PER_YEAR
 
 HOLD, FORWARD, DEFER, CANCEL, NEW = "keep", "pull forward", "defer", "cancel", "new"
 ACTIONS = (FORWARD, CANCEL, DEFER, NEW, HOLD)
-KEYS = [*PLACE, "purchase_option"]
 STEP = ["band", "order_month", *KEYS]
 COLUMNS = ["action", *KEYS, "accelerators", "approved_month", "today_month", "approved_usd", "today_usd"]
 #: A smaller shift is that of the quarter in which a plan places its orders.
@@ -47,7 +48,7 @@ def recommend(
     states : from `band_triggers`; orders that a decision released are placed.
     orders : orders of the plan made today.
     period : month of today's plan.
-    book : rows of the `commitments` contract; those without an approved plan, ordered since it, are steps placed.
+    book : rows of the `commitments` contract; what was ordered since approval are steps placed (`keep.placed_since`).
     """
     if orders.empty and steps.empty:
         return pd.DataFrame(columns=COLUMNS)
@@ -71,7 +72,7 @@ def _not_placed(steps: pd.DataFrame, states: pd.DataFrame, book: pd.DataFrame | 
     What the book holds counts for released steps first, then for the earliest.
     """
     mine = steps[steps["kind"] == COMMITMENT].sort_values(["order_month", "band"], kind="stable")
-    released, booked = _is_released(mine, states), _booked(steps, book)
+    released, booked = _is_released(mine, states), placed_since(steps, book)
     left = {key: count - released_count for key, count, released_count in _both(mine[released], booked)}
     counts = []
     for step in mine[~released].itertuples(index=False):
@@ -90,7 +91,7 @@ def not_booked(steps: pd.DataFrame, states: pd.DataFrame, book: pd.DataFrame) ->
     return [
         f"the netting of {released - count:,.0f} {key[1]} in {key[0]} ({OPTION_NAMES[key[2]].lower()}): a decision released "
         "their order and the commitments table does not hold it, so that a plan made now may order them again"
-        for key, count, released in _both(mine[_is_released(mine, states)], _booked(steps, book))
+        for key, count, released in _both(mine[_is_released(mine, states)], placed_since(steps, book))
         if released > count
     ]
 
@@ -106,14 +107,6 @@ def _is_released(mine: pd.DataFrame, states: pd.DataFrame) -> np.ndarray:
     placed = states[(states["state"] == RELEASED) & (states["kind"] == COMMITMENT)]
     done = set(placed[STEP].itertuples(index=False, name=None))
     return np.array([row in done for row in mine[STEP].itertuples(index=False, name=None)], dtype=bool)
-
-
-def _booked(steps: pd.DataFrame, book: pd.DataFrame | None) -> dict[tuple[str, ...], int]:
-    """Accelerators by place and way to pay that were ordered since the approved plan and are firm orders of none."""
-    if book is None or book.empty or steps.empty:
-        return {}
-    since = book[book["plan_period"].isna() & (book["order_month"] > steps["plan_period"].max())]
-    return since.groupby(KEYS)["accelerators"].sum().to_dict()
 
 
 def _wanted(orders: pd.DataFrame) -> pd.DataFrame:
@@ -153,8 +146,13 @@ def _queue(orders: pd.DataFrame, key: tuple[str, ...]) -> deque[list]:
 
 
 def _matched(approved: deque[list], today: deque[list], last: str) -> list[tuple]:
-    """Action, accelerators, months and money of each matched or unmatched part of two queues."""
+    """Action, accelerators, months and money of each matched or unmatched part of two queues, those of one month first."""
     rows = []
+    for then, now in ((then, now) for then in approved for now in today if then[0] == now[0]):
+        if count := min(then[1], now[1]):
+            rows.append((HOLD, count, then[0], now[0], count * then[2], count * now[2]))
+            then[1], now[1] = then[1] - count, now[1] - count
+    approved, today = (deque(order for order in queue if order[1]) for queue in (approved, today))
     while approved:
         then = approved[0]
         if not today:

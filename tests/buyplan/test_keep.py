@@ -49,6 +49,21 @@ def test_steps_are_those_of_the_last_plan_before_the_month():
     assert earlier_steps(steps, "2026-06").empty and earlier_steps(steps[:0], "2026-06").empty
 
 
+def test_steps_that_the_order_book_holds_are_to_come_no_more():
+    """Of 8 and 4 approved 10 were ordered since, 8 of them under the plan's name: two of the last are left."""
+    steps = pd.DataFrame({"plan_period": "2026-07", "kind": "commitment", "region": "eu", "accelerator_id": "acc",
+                          "purchase_option": "lease", "accelerators": [4, 8], "order_month": ["2027-02", "2026-11"]})  # fmt: skip
+    about = {"region": "eu", "accelerator_id": "acc", "purchase_option": "lease"}
+    rows = [(4, "2026-08", "2026-07"), (8, "2026-09", "2026-07"), (2, "2026-10", None)]
+    book = pd.DataFrame(
+        [about | {"accelerators": n, "order_month": month, "plan_period": plan} for n, month, plan in rows]
+    )
+    left = earlier_steps(steps, "2026-10", book)
+    assert left[["accelerators", "order_month"]].to_numpy().tolist() == [[2, "2027-02"]]
+    assert earlier_steps(steps, "2026-10", book[:1])["accelerators"].tolist() == [4, 8]  # signed on approval: no step
+    assert earlier_steps(steps, "2026-10", book.assign(accelerators=99)).empty
+
+
 def test_the_quarters_of_the_approved_plan_go_on():
     assert quarters([2, 5], 7) == (0, 2, 5)
     assert quarters([2, 4, 5], 7) == (0, 2, 5)  # one order off the quarters moves none of them

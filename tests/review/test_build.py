@@ -74,7 +74,7 @@ def test_the_reason_puts_orders_with_their_money_first():
     )
     floors = pd.concat([rails("breach"), rails("breach", "breach", name=FLOOR)])
     assert judge(floors, triggers(), steps)[1] == (
-        "2 orders of USD 1.2 million (first 16 h100 in us) and 1 step of capacity of the approved plan, released by demand, wait for a decision; "
+        "2 orders of USD 1.2 million (largest 16 h100 in us) and 1 step of capacity of the approved plan, released by demand, wait for a decision; "
         "1 guardrail broken; 2 pools below the utilisation floor"
     )
     for starts, whom in (

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aifactory.buyplan.keep import placed_since
 from aifactory.review.recommendation import ACTIONS, COLUMNS, not_booked, recommend
 
 PERIOD = "2026-10"
@@ -101,6 +102,26 @@ def test_steps_that_the_order_book_holds_are_placed(rows, released, left):
     table = recommend(steps, states, orders(), PERIOD, book(*rows))
     found = table[["accelerators", "approved_month", "approved_usd"]].itertuples(index=False, name=None)
     assert list(found) == left and set(table["action"]) <= {"cancel"}
+
+
+def test_orders_of_one_month_stand_though_others_come_earlier():
+    """Approved 8, 40, 8 and 32 of which today orders all in their months, and 24 more at once: nothing moved, 24 are new."""
+    approved = [("2026-11", 8, 8.0), ("2026-12", 40, 40.0), ("2027-02", 8, 8.0), ("2027-03", 32, 32.0)]
+    found = actions(approved, [("2026-11", 32, 32.0), *approved[1:]])
+    assert {row[0]: sum(other[1] for other in found if other[0] == row[0]) for row in found} == {"hold": 88, "new": 24}
+
+
+def test_orders_entered_under_the_plan_that_asked_for_them_are_placed():
+    """Signed on approval is what is ordered in the first month of the plan; what is ordered later under its name was a step of it."""
+    steps = orders(*APPROVED).assign(plan_period="2026-07")
+    signed, later = (8, "2026-08", "2026-07"), (8, "2026-09", "2026-07")
+    assert placed_since(steps, book(signed, later)) == {("us", "h100", "lease"): 8}
+    assert placed_since(steps, book((8, "2026-09", "2026-04"))) == {}
+    states = steps.assign(state="released").head(1)
+    assert not_booked(steps, states, book(signed, later)) == []
+    assert recommend(steps, states, orders(), PERIOD, book(later)).equals(
+        recommend(steps, states, orders(), PERIOD, book((8, "2026-09", None)))
+    )
 
 
 def test_a_released_order_that_is_in_no_book_is_named():
