@@ -26,7 +26,7 @@ from aifactory.buyplan.order_months import with_dates, with_successors
 from aifactory.buyplan.own_sites import POWER, SPACE, Stated, site_of, taken
 from aifactory.buyplan.price_paths import draw_prices
 from aifactory.demand.scenarios import Paths
-from aifactory.finance.options import COMMITTED_OPTIONS, drawn_kw
+from aifactory.finance.options import COMMITTED_OPTIONS, connected_kw
 from aifactory.finance.prices import OWN_SITE_OPTIONS
 from aifactory.finance.tco import around_usd_per_hour
 from aifactory.fleet.compute import work_to_come
@@ -168,7 +168,7 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None, *, li
         owned=owned,
         on_demand_most=np.where(np.isfinite(offers.on_demand), np.inf, 0.0),
         spot_share=np.full(pools, 1.0 - plan.value("spot_interruption_share")),
-        kw=drawn_kw(offers.power_w, plan, offers.field),
+        kw=connected_kw(offers.power_w, plan, offers.field),
         around_usd=around_usd_per_hour(plan, offers.field),
         order_months=tuple(range(0, months, QUARTERS)),
         floor=_floor(case, load or case.loads[EXPECTED]),

@@ -18,7 +18,7 @@ from aifactory.buyplan.case import Answer, Case
 from aifactory.buyplan.optimise.limit_words import in_all
 from aifactory.buyplan.optimise.limits import Conflict
 from aifactory.buyplan.optimise.overruns import Overrun
-from aifactory.finance.options import drawn_kw, in_field
+from aifactory.finance.options import connected_kw, in_field
 from aifactory.fleet.nodes import TOLERANCE
 from aifactory.fleet.orders import FLEXIBLE, OWNED
 from aifactory.fleet.terms import OWN_SITE
@@ -61,7 +61,7 @@ def site_of(case: Case) -> np.ndarray:
 def taken(case: Case, accelerators: np.ndarray) -> dict[str, np.ndarray]:
     """Power in kW and whole servers, [T, regions] each, of accelerators [T, P] on own sites."""
     at = site_of(case)[:, None] == np.arange(len(case.plan.regions))
-    kw = drawn_kw(case.offers.power_w, case.plan, case.offers.field)
+    kw = connected_kw(case.offers.power_w, case.plan, case.offers.field)
     size = case.streams.pools["accelerators_per_node"].to_numpy(dtype=float)
     return {POWER: (accelerators * kw) @ at, SPACE: np.ceil(accelerators / size - TOLERANCE) @ at}
 

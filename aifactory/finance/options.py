@@ -43,8 +43,22 @@ def in_field(platform_class: pd.Series) -> np.ndarray:
 
 
 def drawn_kw(power_w: ArrayLike, plan: Plan, field: ArrayLike = False) -> np.ndarray:
-    """Power that an accelerator draws from the grid, kW: W / 1000 x PUE of its site, 1 in the field."""
+    """Power that an accelerator draws from the grid on average, kW: W / 1000 x PUE of its site, 1 in the field."""
     return np.asarray(power_w, dtype=float) / KILO * np.where(field, 1.0, plan.value("pue"))
+
+
+def rated_kw(power_w: ArrayLike, plan: Plan, field: ArrayLike = False) -> np.ndarray:
+    """Power that a rack must hold for an accelerator, kW: its part of what its server may draw, W / 1000 x server_power_factor.
+
+    A server with fans, processors and network cards draws up to 1.8 times what its accelerators do (DGX H100: 10.2 kW, of
+    which 8 x 0.7 kW); a device in the field is its own server.
+    """
+    return np.asarray(power_w, dtype=float) / KILO * np.where(field, 1.0, plan.value("server_power_factor"))
+
+
+def connected_kw(power_w: ArrayLike, plan: Plan, field: ArrayLike = False) -> np.ndarray:
+    """Power that a site must provide for an accelerator, kW: `rated_kw` x PUE of the site, 1 in the field."""
+    return rated_kw(power_w, plan, field) * np.where(field, 1.0, plan.value("pue"))
 
 
 def running_usd_per_month(
@@ -52,13 +66,13 @@ def running_usd_per_month(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Energy, space and support of one owned accelerator for a month of 730 hours.
 
-    energy = W / 1000 x PUE x 730 h x USD/kWh; space = W / 1000 x USD per kW-month, none in the `field`;
-    support = price x share per year / 12. The rated power of the accelerator is used in every
-    hour: it draws about three quarters of it under load, its share of the host makes up the rest.
+    energy = W / 1000 x PUE x 730 h x USD/kWh; space = `rated_kw` x USD per kW-month, none in the `field`;
+    support = price x share per year / 12. The energy of an hour is that of the rated power of the accelerator: it draws about
+    three quarters of it under load, its share of the host makes up the rest. Racks are let by the power that servers may draw.
     """
     energy = drawn_kw(power_w, plan, field) * HOURS_PER_MONTH * np.asarray(usd_per_kwh, dtype=float)
     rack = np.where(field, 0.0, plan.value("colocation_usd_per_kw_month"))
-    space = np.asarray(power_w, dtype=float) / KILO * rack
+    space = rated_kw(power_w, plan, field) * rack
     support = np.asarray(price, dtype=float) * plan.value("maintenance_share_per_year") / MONTHS_PER_YEAR
     return energy, space, support
 

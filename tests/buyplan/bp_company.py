@@ -20,7 +20,13 @@ PERIOD = "2026-10"
 TODAY = dt.date(2026, 10, 31)
 ZERO = dict.fromkeys(REQUIRED_ASSUMPTIONS, 0.0)
 STILL = {**default_assumptions()["cost_inflation"], "value": 0.0, "low": 0.0, "high": 0.0}  # prices of pay stand still
-NEUTRAL = {"planning_utilization": 1.0, "pue": 1.0, "accelerators_per_operator": 100.0, "devices_per_operator": 100.0}
+NEUTRAL = {
+    "planning_utilization": 1.0,
+    "pue": 1.0,
+    "server_power_factor": 1.0,
+    "accelerators_per_operator": 100.0,
+    "devices_per_operator": 100.0,
+}
 DAY_MS = 86_400_000.0
 #: Fields with which `train` is training that may wait within its month.
 WAITS = {"workload_class": ["real_time_inference", "batch_training"], "slo_p95_e2e_ms": [np.nan, np.nan]}

@@ -42,6 +42,7 @@ class TinyPlan:
         self.values = {
             "wacc": 0.0,
             "pue": 1.5,
+            "server_power_factor": 1.0,
             "colocation_usd_per_kw_month": 200.0,
             "maintenance_share_per_year": 0.06,
             "network_share_of_capex": 0.1,

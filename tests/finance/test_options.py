@@ -12,8 +12,10 @@ from aifactory.finance.options import (
     COMMITTED_OPTIONS,
     break_even_utilization,
     capex_usd,
+    connected_kw,
     effective_prices,
     owned_usd_per_hour,
+    rated_kw,
     rented_usd_per_hour,
     running_usd_per_month,
     spot_usd_per_hour,
@@ -24,6 +26,16 @@ def test_running_cost_by_hand(tiny_plan):
     # 1 kW x 1.5 x 730 h x 0.10 = 109.50; 1 kW x 200 = 200; 30,000 x 6 % / 12 = 150
     energy, space, support = running_usd_per_month(30_000.0, 1_000.0, 0.10, tiny_plan())
     assert (float(energy), float(space), float(support)) == pytest.approx((109.5, 200.0, 150.0))
+
+
+def test_a_server_draws_more_than_its_accelerators(tiny_plan):
+    """DGX H100: 10.2 kW of which 8 x 0.7 kW are accelerators; the site provides PUE times as much, space is let by the former."""
+    plan = tiny_plan(server_power_factor=10.2 / 5.6)
+    assert 8 * rated_kw(700.0, plan) == pytest.approx(10.2)
+    assert 8 * connected_kw(700.0, plan) == pytest.approx(10.2 * 1.5)
+    assert running_usd_per_month(30_000.0, 700.0, 0.10, plan)[1] == pytest.approx(10.2 / 8 * 200)
+    assert running_usd_per_month(30_000.0, 700.0, 0.10, plan)[0] == pytest.approx(0.7 * 1.5 * 730 * 0.10)
+    assert rated_kw(60.0, plan, True) == connected_kw(60.0, plan, True) == pytest.approx(0.06)
 
 
 def test_owned_hour_by_hand(tiny_plan):

@@ -88,7 +88,9 @@ def test_hardware_is_rented_until_it_comes_and_sold_at_the_end(mini_ws):
                    upfront_fraction=1.0, lead_time_weeks=26.0, provider="maker")  # fmt: skip
     row = priced(mini_ws, offer(mini_ws), bought)
     power = mini_ws.table("accelerators").set_index("accelerator_id").loc[H100, "tdp_w"] / 1000
-    running = power * (plan.value("pue") * 730 * 0.1 + plan.value("colocation_usd_per_kw_month"))
+    running = power * (
+        plan.value("pue") * 730 * 0.1 + plan.value("server_power_factor") * plan.value("colocation_usd_per_kw_month")
+    )
     running += 3_000 * plan.value("maintenance_share_per_year") / 12
     kept = (1 - plan.value("residual_decline_per_year")) ** (30 / 12)
     last = (1 + monthly_rate(plan.value("wacc"))) ** -36
@@ -105,7 +107,10 @@ def test_what_cannot_be_rented_is_missed_until_hardware_comes(changed, mini_ws):
     lease = offer(ws, purchase_option="lease", term_months=36, usd_per_accelerator_hour=1.0, lead_time_weeks=13.0)
     row = priced(ws, lease)
     power = ws.table("accelerators").set_index("accelerator_id").loc[H100, "tdp_w"] / 1000
-    running = power * (ws.plan.value("pue") * 730 * 0.1 + ws.plan.value("colocation_usd_per_kw_month"))
+    running = power * (
+        ws.plan.value("pue") * 730 * 0.1
+        + ws.plan.value("server_power_factor") * ws.plan.value("colocation_usd_per_kw_month")
+    )
     missed = 3 * (1.0 + running / 730) * NODE_MONTH * (1 + BY_DAY) * factors(ws, 1, 3)
     assert row["missed_usd"] == pytest.approx(missed)
     assert row["compute_usd"] > missed
@@ -135,7 +140,10 @@ def test_owned_accelerators_of_todays_platform_cost_their_running_alone(mini_ws)
     pools = [("us", H100, "purchase", 16.0)]
     row = priced(mini_ws, offer(mini_ws), demand=inventory(pools=pools))
     power = mini_ws.table("accelerators").set_index("accelerator_id").loc[H100, "tdp_w"] / 1000
-    running = power * (mini_ws.plan.value("pue") * 730 * 0.1 + mini_ws.plan.value("colocation_usd_per_kw_month"))
+    running = power * (
+        mini_ws.plan.value("pue") * 730 * 0.1
+        + mini_ws.plan.value("server_power_factor") * mini_ws.plan.value("colocation_usd_per_kw_month")
+    )
     assert row["compute_usd"] == pytest.approx(16 * running * factors(mini_ws))
     assert row["terms"] == f"{OPTION_NAMES['owned'].lower()} 100 %"
     elsewhere = priced(mini_ws, offer(mini_ws), demand=inventory(pools=pools), today=A100)
@@ -153,7 +161,10 @@ def test_what_owned_accelerators_hold_whole_needs_no_offer(mini_ws, owned, lacki
     )
     row = priced(mini_ws, least, demand=inventory(pools=pools))
     power = mini_ws.table("accelerators").set_index("accelerator_id").loc[H100, "tdp_w"] / 1000
-    running = power * (mini_ws.plan.value("pue") * 730 * 0.1 + mini_ws.plan.value("colocation_usd_per_kw_month"))
+    running = power * (
+        mini_ws.plan.value("pue") * 730 * 0.1
+        + mini_ws.plan.value("server_power_factor") * mini_ws.plan.value("colocation_usd_per_kw_month")
+    )
     if owned == 24:
         assert row["compute_usd"] == pytest.approx(24 * running * factors(mini_ws))
     assert row["no_offer_in"] == ""
@@ -173,7 +184,10 @@ def beside_chat(ws, owned, images=4.0):
 def running_usd(ws):
     """Power and space of an H100 for a month."""
     power = ws.table("accelerators").set_index("accelerator_id").loc[H100, "tdp_w"] / 1000
-    return power * (ws.plan.value("pue") * 730 * 0.1 + ws.plan.value("colocation_usd_per_kw_month"))
+    return power * (
+        ws.plan.value("pue") * 730 * 0.1
+        + ws.plan.value("server_power_factor") * ws.plan.value("colocation_usd_per_kw_month")
+    )
 
 
 #: Images at their peak with a reserve of 20 %: what they fill of a node of which less is free.
@@ -250,7 +264,10 @@ def test_an_order_under_way_works_from_its_delivery_at_the_cost_of_running_it(ch
     book = committed(mini_ws, "purchase", 8, "2027-02", usd_per_accelerator_hour=np.nan, upfront_usd=240_000.0)
     ws = changed(commitments=book)
     power = ws.table("accelerators").set_index("accelerator_id").loc[H100, "tdp_w"] / 1000
-    running = power * (ws.plan.value("pue") * 730 * 0.1 + ws.plan.value("colocation_usd_per_kw_month"))
+    running = power * (
+        ws.plan.value("pue") * 730 * 0.1
+        + ws.plan.value("server_power_factor") * ws.plan.value("colocation_usd_per_kw_month")
+    )
     early = NODE_MONTH * 2.0 * (1 + BY_DAY) * factors(ws, 1, 3)
     support = 240_000 / (1 + ws.plan.value("network_share_of_capex")) * ws.plan.value("maintenance_share_per_year") / 12
     late = (NODE_MONTH * 2.0 * BY_DAY + 8 * running + support) * factors(ws, 4)
