@@ -22,8 +22,8 @@ HARDWARE = {"purchase_option": "purchase", "usd_per_accelerator": 9_000.0, "regi
 
 @pytest.fixture
 def site(tiny):
-    def build(power_kw, servers, chat="acc", hardware=(HARDWARE, HARDWARE | {"accelerator_id": "edge"})):
-        plan = make_plan()
+    def build(power_kw, servers, chat="acc", hardware=(HARDWARE, HARDWARE | {"accelerator_id": "edge"}), **values):
+        plan = make_plan(values=values)
         limits = {"power_limit_kw": power_kw, "space_limit_servers": servers}
         plan = plan.model_copy(update={"regions": [plan.regions[0].model_copy(update=limits)]})
         capacity = make_inputs(plan)["capacity"]
@@ -47,6 +47,16 @@ def test_edge_devices_take_nothing_of_a_data_centre(site):
     assert bounds[names.index("power of Europe in month 5")] == pytest.approx(1.0)
     assert bounds[names.index("space of Europe in month 5")] == 1.0
     assert ordered.any() and (rows[:, ordered] == 0).all() and rows[:, ~ordered].any()
+
+
+def test_a_limit_is_held_to_what_servers_and_their_cooling_draw(site):
+    """Four kW of accelerators are six of servers and nine with cooling; one kW of a limit of ten is left."""
+    case = site(10.0, 2.0, server_power_factor=1.5, pue=1.5)
+    assert taken(case, case.placed.on_site[1:])[POWER] == pytest.approx(np.full((12, 1), 9.0))
+    problem = problem_of(case, paths_of(case, 3, 0.0))
+    rows, bounds, names = problem.limits()
+    assert bounds[names.index("power of Europe in month 5")] == pytest.approx(1.0)
+    assert rows[names.index("power of Europe in month 5")].max() == pytest.approx(9.0)
 
 
 def test_the_limits_of_a_region_of_edge_devices_alone_are_theirs(site):

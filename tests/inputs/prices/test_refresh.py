@@ -77,6 +77,97 @@ def test_skypilot(workspace, put):
     }
 
 
+GOOGLE = """\
+InstanceType,vCPUs,MemoryGiB,AcceleratorName,AcceleratorCount,GpuInfo,Region,AvailabilityZone,Price,SpotPrice
+a2-highgpu-1g,12,85,,,,us-central1,us-central1-a,0.74,0.37
+a2-highgpu-2g,24,170,,,,us-central1,us-central1-a,1.48,0.74
+g2-standard-4,4,16,,,,us-central1,us-central1-a,0.14,0.06
+g2-standard-8,8,32,,,,us-central1,us-central1-a,0.29,0.12
+,,,A100,1,,us-central1,us-central1-a,2.93,1.17
+,,,A100,1,,us-central1,us-central1-b,2.93,1.27
+,,,A100,2,,us-central1,us-central1-a,5.86,2.34
+,,,A100,1,,me-west1,me-west1-a,2.93,1.17
+,,,L4,1,,us-central1,us-central1-a,0.56,0.22
+,,,T4,1,,us-central1,us-central1-a,0.35,0.11
+TPU-VM,,,tpu-v6e-4,1,,us-east1,us-east1-d,10.8,
+TPU-VM,,,tpu-v6e-8,1,,us-east1,us-east1-d,21.6,
+"""
+
+
+def test_devices_without_their_host_are_priced_with_it(workspace, put):
+    """Google Cloud prices devices and hosts apart: 2.93 + 0.74 for an A100; what has no host in the list is left out."""
+    (done,) = refresh(workspace, put("catalogs/v8/gcp/vms.csv", GOOGLE))
+    rows = held(workspace)
+    found = {(row.sku, row.purchase_option): row.usd_per_accelerator_hour for row in rows.itertuples()}
+    assert found == {
+        ("a2-highgpu-1g", "on_demand"): pytest.approx(2.93 + 0.74), ("a2-highgpu-1g", "spot"): pytest.approx(1.22 + 0.37),
+        ("a2-highgpu-2g", "on_demand"): pytest.approx(2.93 + 0.74), ("a2-highgpu-2g", "spot"): pytest.approx(1.17 + 0.37),
+        ("g2-standard-4", "on_demand"): pytest.approx(0.56 + 0.14), ("g2-standard-4", "spot"): pytest.approx(0.22 + 0.06),
+        ("TPU-VM x4", "on_demand"): pytest.approx(2.7), ("TPU-VM x8", "on_demand"): pytest.approx(2.7),
+    }  # fmt: skip
+    assert done.left_out["accelerators without the price of their host"] == 2  # me-west1, T4
+
+
+@pytest.mark.parametrize(
+    ("sku", "device", "name", "accelerator"),
+    [
+        ("1x_H100_SECURE", "H100", "H100 PCIe", "nvidia-h100-pcie"),
+        ("gpu_1x_h100_pcie", "H100", "H100", "nvidia-h100-pcie"),
+        ("gpu_8x_h100_sxm5", "H100", "H100", "nvidia-h100-sxm"),
+        ("1x_A100-80GB_SECURE", "A100-80GB", "A100 PCIe", "nvidia-a100-80-pcie"),
+        ("1x_A100-80GB-SXM_SECURE", "A100-80GB-SXM", "A100 SXM", "nvidia-a100-80-sxm"),
+        ("x", "H100", "H100", "nvidia-h100-sxm"),
+    ],
+)
+def test_a_stated_form_factor_decides_between_variants(workspace, put, sku, device, name, accelerator):
+    about = f"\"{{'Gpus': [{{'Name': '{name}', 'MemoryInfo': {{'SizeInMiB': 81920}}}}]}}\""
+    head = "InstanceType,AcceleratorName,AcceleratorCount,Price,SpotPrice,Region,GpuInfo\n"
+    (done,) = refresh(workspace, put("v8/runpod/vms.csv", f"{head}{sku},{device},1,2.4,0.0,EU,{about}\n"))
+    assert held(workspace)["accelerator_id"].tolist() == [accelerator]
+    assert done.left_out == {}  # a spot price of 0 is none
+
+
+def test_a_form_factor_that_the_catalogue_lacks_is_no_other_one(workspace, put):
+    head = "InstanceType,AcceleratorName,AcceleratorCount,Price,Region\n"
+    (done,) = refresh(workspace, put("v8/runpod/vms.csv", f"{head}gpu_b200_pcie,B200,8,40,EU\n"))
+    assert "device 'B200' (pcie) is not in the catalogue" in done.error
+
+
+def test_one_name_for_instances_of_several_sizes(workspace, put):
+    """RunPod lists one name for one and eight devices at one price each: two offers, none of them lost."""
+    head = '"instance_name","location","price","cpu","memory","gpu_count","gpu_name","gpu_memory","spot"\n'
+    rows = "NVIDIA H100 80GB HBM3,EU-SE-1,2.99,16,125,1,H100,80,False\nNVIDIA H100 80GB HBM3,EU-SE-1,23.92,128,1000,8,H100,80,False\n"
+    (done,) = refresh(workspace, put("runpod.csv", head + rows))
+    assert (done.added, done.left_out) == (2, {})
+    assert held(workspace)["sku"].tolist() == ["NVIDIA H100 80GB HBM3 x1", "NVIDIA H100 80GB HBM3 x8"]
+
+
+def test_an_older_list_says_nothing_of_offers_held_since(workspace, put):
+    newer = GPUHUNT.replace("gpu_8x_h100", "gpu_8x_h100_new")
+    refresh(workspace, put("lambdalabs.csv", newer))
+    (done,) = refresh(workspace, put("old/lambdalabs.csv", GPUHUNT), as_of="2020-01-01")
+    assert done.gone.empty and done.added
+
+
+def test_cloud_services_are_no_machines(workspace, put):
+    role = AZURE_ITEM | {"retailPrice": 120.0, "productName": "NDsr H100 v5 Series Cloud Services"}
+    (done,) = refresh(workspace, put("azure.json", {"Items": [AZURE_ITEM, role]}))
+    assert done.added == 1 and held(workspace)["usd_per_accelerator_hour"].tolist() == [pytest.approx(98.32 / 8)]
+
+
+def test_a_second_of_a_reserved_machine_is_no_price_of_speech(workspace, put):
+    models = {
+        "bedrock/reserved": {"litellm_provider": "bedrock", "mode": "chat", "input_cost_per_second": 0.01},
+        "whisper-1": {"litellm_provider": "openai", "mode": "audio_transcription", "input_cost_per_second": 0.0001},
+    }
+    (done,) = refresh(workspace, put("model_prices.json", models))
+    rows = held(workspace, "api_prices")
+    assert rows["api_model"].tolist() == ["whisper-1"] and rows["usd_per_audio_minute"].tolist() == [
+        pytest.approx(0.006)
+    ]
+    assert done.left_out["models without a price"] == 1
+
+
 def test_gpuhunt(workspace, put):
     refresh(workspace, put("lambdalabs.csv", GPUHUNT))
     assert prices_of(workspace) == {

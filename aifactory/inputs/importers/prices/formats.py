@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import csv
 import json
 import math
 import re
@@ -18,6 +19,7 @@ from aifactory.errors import InputError
 from aifactory.inputs.csv_text import read_csv_text
 from aifactory.inputs.exchange_rates import OURS, rate_of
 from aifactory.inputs.guard import STARTS
+from aifactory.inputs.importers.prices.names import Names, form_factor
 from aifactory.inputs.importers.prices.offers import FORMULA, PER_ACCELERATOR, RESERVED, Found, Source
 from aifactory.inputs.yaml_file import UniqueKeys
 from aifactory.units import HOURS_PER_MONTH, MEGA
@@ -27,7 +29,11 @@ MOST_HOSTED_USD = 10_000  # a million tokens, an image or a minute; the dearest 
 EARLIEST_STAMP, LATEST_STAMP = 946_684_800, 2**32  # 1 January 2000; four bytes
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 NO_NUMBER = "price that is no number, or negative"
-SKYPILOT = ("InstanceType", "AcceleratorName", "AcceleratorCount", "Price", "SpotPrice", "Region")
+#: Memory of a device that SkyPilot lists by its bare name, GB: the larger one has it in its name (A100-80GB).
+BARE_GB = {"A100": 40.0, "V100": 16.0}
+#: Keys and marks of a GpuInfo cell around the name of the device.
+GPU_NAME = re.compile(r"['{}:,\[\]]")
+SKYPILOT = ("InstanceType", "AcceleratorName", "AcceleratorCount", "Price", "Region")
 GPUHUNT = ("instance_name", "location", "price", "gpu_count", "gpu_name", "gpu_memory", "spot")
 PROVIDERS = {
     "aws": "AWS", "azure": "Azure", "gcp": "GCP", "lambda": "Lambda", "lambdalabs": "Lambda", "runpod": "RunPod",
@@ -80,16 +86,21 @@ def _provider(source: Source, path: Path) -> str:
 def skypilot(path: Path, source: Source) -> Found:
     """SkyPilot catalogue: hourly price of an instance with AcceleratorCount devices, on demand and spot.
 
-    Spot is given by zone; the median over the zones of a region stands for it.
+    Spot is given by zone; the median over the zones of a region stands for it, and 0 for none. GPUs of Google Cloud stand
+    without an instance, at the price of the devices alone: that of the host that holds so many is added
+    (`_with_hosts`).
     """
     text, _ = read_csv_text(path)
     found, as_of, provider = Found("SkyPilot catalogue", rows=len(text)), needs_date(source), _provider(source, path)
+    text = text.assign(SpotPrice=text.get("SpotPrice", ""))
     rows = text[text["AcceleratorName"].str.strip() != ""]
     found.left_out["instances without accelerators"] += len(text) - len(rows)
     stated = (rows["Price"].str.strip() != "").astype(int) + (rows["SpotPrice"].str.strip() != "")
     rows = rows.assign(price=rows["Price"].map(number), spot=rows["SpotPrice"].map(number))
-    rows["spot"] = rows["spot"].where(rows["spot"] > 0)  # of a zone: a negative one must not move the median
+    rows["spot"] = rows["spot"].where(rows["spot"] >= 0)  # of a zone: a negative one must not move the median
     rows = rows.assign(unread=stated - rows["price"].notna() - rows["spot"].notna())
+    rows["spot"] = rows["spot"].where(rows["spot"] > 0)
+    rows = _with_hosts(rows, text[text["AcceleratorName"].str.strip() == ""], source.names, found)
     keys = ["InstanceType", "AcceleratorName", "AcceleratorCount", "Region"]
     for (sku, device, count, region), group in rows.groupby(keys, sort=False):
         found.left_out[NO_NUMBER] += int(group["unread"].sum())
@@ -97,17 +108,48 @@ def skypilot(path: Path, source: Source) -> Found:
             found.left_out["two prices of the same offer in this file"] += 1
             continue
         prices = {ON_DEMAND: group["price"].median(), SPOT: group["spot"].median()}
-        memory = _gpu_memory(group.iloc[0].get("GpuInfo", ""))
+        about = str(group.iloc[0].get("GpuInfo", ""))
+        memory, form = _gpu_memory(about, device), form_factor(f"{sku} {GPU_NAME.sub(' ', about)}")
         sku = str(sku) if sku else str(device)
         found.add(source, provider=provider, sku=sku, region=str(region), device=str(device), count=number(count),
-                  prices=_stated(found, prices), as_of=as_of, memory_gb=memory)  # fmt: skip
+                  prices=_stated(found, prices), as_of=as_of, memory_gb=memory, form=form)  # fmt: skip
     return found
 
 
-def _gpu_memory(text: str) -> float:
-    """Memory of one device, GB, from the GpuInfo cell (a Python literal)."""
+def _with_hosts(rows: pd.DataFrame, hosts: pd.DataFrame, names: Names, found: Found) -> pd.DataFrame:
+    """Rows with the instance and its price where they name devices alone: the cheapest host of the region made for so many of them.
+
+    rows : InstanceType, AcceleratorName, AcceleratorCount, Region, price and spot of each zone; hosts : rows without accelerators.
+    Devices whose host is not known by the catalogue or not in the file are left out. TPUs hold their host.
+    """
+    bare = (rows["InstanceType"].str.strip() == "") & ~rows["AcceleratorName"].str.match(r"(?i)\s*tpu")
+    if not bare.any():
+        return rows
+    priced = hosts.assign(price=hosts["Price"].map(number), spot=hosts["SpotPrice"].map(number))
+    priced = priced.groupby(["Region", "InstanceType"], as_index=False)[["price", "spot"]].median()
+    parts = [rows[~bare]]
+    for (device, count, region), group in rows[bare].groupby(
+        ["AcceleratorName", "AcceleratorCount", "Region"], sort=False
+    ):
+        memory = _gpu_memory(group.iloc[0].get("GpuInfo", ""), device)
+        accelerator, many, why_not = names.find("", str(device), number(count), memory)
+        fits = {name for name, held in names.types.items() if held == (accelerator, many)}
+        there = priced[
+            (priced["Region"] == region) & priced["InstanceType"].str.lower().isin(fits) & (priced["price"] > 0)
+        ]
+        if why_not or there.empty:
+            found.left_out[why_not or "accelerators without the price of their host"] += 1
+            continue
+        host = there.loc[there["price"].idxmin()]
+        both = {name: group[name] + host[name] for name in ("price", "spot")}
+        parts.append(group.assign(InstanceType=host["InstanceType"], **both))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _gpu_memory(text: str, device: str) -> float:
+    """Memory of one device, GB, from the GpuInfo cell (a Python literal), else that which SkyPilot means by the bare name."""
     match = re.search(r"'SizeInMiB': (\d+)", str(text))
-    return float(ast.literal_eval(match.group(1))) * 2**20 / 1e9 if match else math.nan
+    return float(ast.literal_eval(match.group(1))) * 2**20 / 1e9 if match else BARE_GB.get(str(device), math.nan)
 
 
 def _stated(found: Found, prices: dict) -> dict:
@@ -135,8 +177,9 @@ def gpuhunt(path: Path, source: Source) -> Found:
             continue
         provider = row.get("provider", "").strip()
         provider = PROVIDERS.get(provider.lower(), provider) or _provider(source, path)
+        form = form_factor(f"{row['instance_name']} {row['gpu_name']}")
         found.add(source, provider=provider, sku=row["instance_name"], region=row["location"], device=row["gpu_name"],
-                  count=number(row["gpu_count"]), memory_gb=number(row["gpu_memory"]), as_of=as_of,
+                  count=number(row["gpu_count"]), memory_gb=number(row["gpu_memory"]), as_of=as_of, form=form,
                   prices=_stated(found, {SPOT if spot else ON_DEMAND: number(row["price"])}))  # fmt: skip
     return found
 
@@ -185,13 +228,15 @@ def rows_skipped(address: str) -> int | None:
     return int(stated) if re.fullmatch(r"[0-9]{1,9}", stated) else None
 
 
+#: Marks of meters that are no plain Linux machine: cloud services are roles on one, sold at a price of their own.
+NO_MACHINE = ("windows", "low priority", "cloud services", "cloudservices")
 AZURE_TERM = {"1 Year": 12, "3 Years": 36}
 
 
 def azure_retail(held: dict, source: Source) -> Found:
     """Azure retail prices: hourly prices of consumption; a reservation's price is for its whole term.
 
-    The service answers in pages; all but the last name the next one. Windows, low priority and dev/test meters are left out. Other currencies than USD
+    The service answers in pages; all but the last name the next one. Windows, cloud service, low priority and dev/test meters are left out. Other currencies than USD
     are converted at the rate of the month in the plan of the workspace, and left out where it states none.
     """
     items, as_of, after = held["Items"], needs_date(source), str(held.get("NextPageLink") or "")
@@ -228,8 +273,8 @@ def azure_retail(held: dict, source: Source) -> Found:
 def _azure_refusal(item: dict, name: str, sku: str, kind: str, term: int, source: Source) -> str:
     if sku.lower() not in source.names.types:
         return "instances that the catalogue does not know as accelerators"
-    if "windows" in name.lower() or "low priority" in name.lower() or kind not in ("Consumption", "Reservation"):
-        return "Windows, low priority and dev/test prices"
+    if any(word in name.lower() for word in NO_MACHINE) or kind not in ("Consumption", "Reservation"):
+        return "Windows, cloud service, low priority and dev/test prices"
     start, end = (str(item.get(name) or "")[:10] for name in ("effectiveStartDate", "effectiveEndDate"))
     day = f"{needs_date(source):%Y-%m-%d}"
     if start > day or (end and end < day):
@@ -263,6 +308,8 @@ def gcosts(held: dict, source: Source) -> Found:
     return found
 
 
+#: Price of a second, and mode of the models that it is of speech for.
+PER_SECOND, AUDIO = "input_cost_per_second", "audio"
 HOSTED = {
     "input_usd_per_mtok": ("input_cost_per_token", MEGA),
     "cached_input_usd_per_mtok": ("cache_read_input_token_cost", MEGA),
@@ -270,7 +317,7 @@ HOSTED = {
     "batch_input_usd_per_mtok": ("input_cost_per_token_batches", MEGA),
     "batch_output_usd_per_mtok": ("output_cost_per_token_batches", MEGA),
     "usd_per_image": ("output_cost_per_image", 1),
-    "usd_per_audio_minute": ("input_cost_per_second", 60),
+    "usd_per_audio_minute": (PER_SECOND, 60),
 }
 
 
@@ -283,6 +330,10 @@ def litellm(held: dict, source: Source) -> Found:
         if re.match(STARTS, name):
             found.left_out[FORMULA] += 1
             continue
+        if not str(item.get("mode") or AUDIO).startswith(
+            AUDIO
+        ):  # a second of a machine that is reserved, not of speech
+            item = {key: value for key, value in item.items() if key != PER_SECOND}
         prices = {ours: number(item.get(theirs, "")) * factor for ours, (theirs, factor) in HOSTED.items()}
         stated = [ours for ours, (theirs, _) in HOSTED.items() if item.get(theirs) not in (None, "")]
         if any(not prices[ours] >= 0 for ours in stated):
@@ -315,7 +366,7 @@ def read_prices(path: Path, source: Source) -> Found:
         return _from_json(_json(path, source), source)
     if b"compute:" in begin and b"about:" in begin:
         return gcosts(_yaml(path, source), source)
-    header = begin.split(b"\n", 1)[0].decode("utf-8", "replace").strip().split(",")
+    header = _header(begin.decode("utf-8", "replace"))
     readers: tuple[tuple[tuple[str, ...], Callable[[Path, Source], Found]], ...] = (
         (SKYPILOT, skypilot),
         (GPUHUNT, gpuhunt),
@@ -325,6 +376,15 @@ def read_prices(path: Path, source: Source) -> Found:
             return reader(path, source)
     known = "SkyPilot, gpuhunt (CSV), ec2instances, Azure retail, LiteLLM (JSON), gcosts (YAML)"
     raise InputError.at(source.name, f"is no price list of a known format ({known}); give its columns with --mapping")
+
+
+def _header(begin: str) -> list[str]:
+    """Names of the columns of a CSV file, quoted or not.
+
+    >>> _header('"InstanceType","Price"'), _header("a,b")
+    (['InstanceType', 'Price'], ['a', 'b'])
+    """
+    return next(csv.reader([begin.split("\n", 1)[0].strip()]), [])
 
 
 def _from_json(held: Any, source: Source) -> Found:

@@ -140,8 +140,9 @@ def _band(offers: pd.DataFrame, past: pd.DataFrame) -> np.ndarray:
 
 
 def gone(offers: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
-    """Held offers of the same providers and options that the new list no longer has."""
+    """Held offers of the same providers and options that the new list no longer has; an older list says nothing of later ones."""
     past = _known(held).sort_values("as_of", kind="stable").drop_duplicates(KEY, keep="last")
+    past = past[past["as_of"] <= pd.to_datetime(offers["as_of"]).max()] if len(offers) else past
     covered = ["provider", "purchase_option"]
     same = pd.MultiIndex.from_frame(past[covered]).isin(pd.MultiIndex.from_frame(offers[covered]))
     return past[same & ~is_listed(past, offers)]

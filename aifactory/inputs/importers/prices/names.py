@@ -65,6 +65,21 @@ MEMORY_CHOICES = {
 }
 
 
+#: Form factor at the end of an identifier, and in the texts of price lists.
+FORM = re.compile(r"-(sxm|pcie|nvl)$")
+STATED_FORM = re.compile(r"(?i)(?<![a-z])(sxm|pcie|nvl)\d?(?![a-z])")
+
+
+def form_factor(text: str) -> str:
+    """The one form factor that a text states, '' for none or several.
+
+    >>> form_factor("gpu_1x_h100_pcie"), form_factor("H100 SXM5 80GB"), form_factor("A100"), form_factor("SXM or PCIe")
+    ('pcie', 'sxm', '', '')
+    """
+    found = {match.lower() for match in STATED_FORM.findall(text)}
+    return found.pop() if len(found) == 1 else ""
+
+
 class Names:
     """Finder of accelerators by instance type first, then by device name and memory."""
 
@@ -80,12 +95,17 @@ class Names:
             for row in devices.itertuples()
             if squeezed(str(row.alias)) not in MEMORY_CHOICES
         }
+        by_memory = {choice for choices in MEMORY_CHOICES.values() for _, choice in choices}
+        self.ids = {*self.devices.values(), *by_memory, *(accelerator for accelerator, _ in self.types.values())}
 
-    def find(self, sku: str, device: str, count: float, memory_gb: float = float("nan")) -> tuple[str, float, str]:
+    def find(
+        self, sku: str, device: str, count: float, memory_gb: float = float("nan"), form: str = ""
+    ) -> tuple[str, float, str]:
         """Return accelerator, how many, and why there is none (empty if found).
 
         The instance type decides where it is known; a file that counts another number of devices in
-        it (half devices, cores and hosts are counted by some lists), or names another product, is not believed.
+        it (half devices, cores and hosts are counted by some lists), or names another product, is not believed. `form` is the
+        form factor that the file states beside the name of the device ('pcie'): lists call a card by the name of its module.
         """
         if sku.lower() in self.types:
             accelerator, known = self.types[sku.lower()]
@@ -101,8 +121,11 @@ class Names:
         if name in HALVES and count and count % 2 == 0:
             count, name = count / 2, name.removesuffix("SUPERCHIP")
         accelerator = self._named(name, memory_gb)
+        if form and (named := FORM.search(accelerator)) and named.group(1) != form:
+            accelerator = f"{accelerator[: named.start()]}-{form}"
+            accelerator = accelerator if accelerator in self.ids else ""
         if not accelerator:
-            return "", 0.0, f"device {device or sku!r} is not in the catalogue"
+            return "", 0.0, f"device {device or sku!r}{f' ({form})' * bool(form)} is not in the catalogue"
         return (accelerator, count, "") if count > 0 else ("", 0.0, "the number of devices is missing")
 
     def _named(self, name: str, memory_gb: float) -> str:

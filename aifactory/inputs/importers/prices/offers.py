@@ -71,10 +71,11 @@ class Found:
         prices: dict[tuple[str, int, float], float],
         as_of: pd.Timestamp,
         memory_gb: float = float("nan"),
+        form: str = "",
         note: str = PER_ACCELERATOR,
     ) -> None:
         """Add the prices of one instance, USD per hour of the whole of it, by option, term and upfront share."""
-        accelerator, number, why_not = source.names.find(sku, device, count, memory_gb)
+        accelerator, number, why_not = source.names.find(sku, device, count, memory_gb, form)
         if not why_not and number != int(number):
             why_not = "a share of an accelerator, or no whole number of them"
         if why_not:
@@ -99,5 +100,8 @@ class Found:
             self.offers.append(offer)
 
     def frame(self) -> pd.DataFrame:
-        """Offers as a table."""
-        return pd.DataFrame(self.offers, columns=COLUMNS)
+        """Offers as a table; one name of instances with several numbers of accelerators has the number behind it."""
+        frame = pd.DataFrame(self.offers, columns=COLUMNS)
+        sizes = frame.groupby(["provider", "sku", "accelerator_id"])["accelerators_per_node"].transform("nunique")
+        marked = frame["sku"].astype(str) + " x" + frame["accelerators_per_node"].map("{:g}".format)
+        return frame.assign(sku=frame["sku"].where(sizes <= 1, marked))
