@@ -9,6 +9,8 @@ from aifactory.errors import InputError
 
 #: How far weights may miss a sum of 1: rounding of eight printed decimals.
 SUM_TOLERANCE = 1e-6
+#: Share of the largest score within which two scores are equal: sums of products round.
+ROUNDING = 1e-12
 
 
 def as_matrix(matrix: ArrayLike, name: str = "matrix") -> np.ndarray:
@@ -67,10 +69,11 @@ def as_types(types: ArrayLike | None, n: int) -> np.ndarray:
 
 
 def rank(score: ArrayLike, *, ascending: bool = False) -> np.ndarray:
-    """Rank 1 is best; equal scores share the better rank. `ascending` where less is better.
+    """Rank 1 is best; equal scores share the better rank, also those that differ by rounding alone. `ascending` where less is better.
 
-    >>> rank([4.0, 11.0, 4.0]).tolist()
-    [2, 1, 2]
+    >>> rank([4.0, 11.0, 4.0]).tolist(), rank([0.3, 0.1 + 0.2, 0.4]).tolist()
+    ([2, 1, 2], [2, 2, 1])
     """
     values = np.asarray(score, dtype=float) * (-1 if ascending else 1)
-    return 1 + (values[None, :] > values[:, None]).sum(axis=1)
+    noise = ROUNDING * np.abs(values[np.isfinite(values)]).max(initial=0.0)
+    return 1 + (values[None, :] > values[:, None] + noise).sum(axis=1)
