@@ -17,6 +17,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from aifactory.buyplan.keep import ORDERED, placed_since
 from aifactory.buyplan.releases import COMMITMENT, PLACE
 from aifactory.review.guardrails import APPROACHING_MONTHS, TREND_MONTHS, months_to_trigger
 from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH, MONTHS_PER_YEAR
@@ -86,12 +87,14 @@ def band_triggers(
     period: str,
     decisions: pd.DataFrame | None = None,
     usual: Usual | None = None,
+    book: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """State of every step of the approved plan whose order is due within a year: by state, orders before capacity, nearest first.
 
     A level load crosses the threshold of far steps by chance, so a step counts from a year before its order.
     `fired`: the load reached the threshold since approval and nothing was decided; `released`: a decision about
-    the pool (subject `region accelerator_id`) stands in the log since; `approaching`: the straight line of the last
+    the pool (subject `region accelerator_id`) stands in the log since, or the order `book` (rows of the `commitments` contract)
+    holds its order: of one that it holds in part the rest waits; `approaching`: the straight line of the last
     six months reaches it within three months or the lead time; `no room yet`: the load is there, and power, space or money of
     the plan are not before `not_before`; `held back`: the order month has come, the load has not; else `quiet`.
 
@@ -116,11 +119,32 @@ def band_triggers(
         _row(step, loads[step.order_month, step.kind], plan_period, period, decided)
         for step in mine.itertuples(index=False)
     ]
-    table = pd.DataFrame([row for row in rows if row], columns=COLUMNS)
+    table = _with_orders(pd.DataFrame([row for row in rows if row], columns=COLUMNS), placed_since(mine, book))
     rank = table["state"].map({FIRED: 0, NO_ROOM: 1, APPROACHING: 2, HELD: 3, QUIET: 4, RELEASED: 5})
     order = ["rank", "hours", "months_to_trigger", "order_month", *PLACE, "kind", "band"]
     table = table.assign(rank=rank, hours=table["kind"] != COMMITMENT)
     return table.sort_values(order, ignore_index=True)[COLUMNS]
+
+
+def _with_orders(states: pd.DataFrame, placed: dict[tuple[str, ...], int]) -> pd.DataFrame:
+    """States with what was ordered since approval: it counts for what a decision released first, then for the earliest orders."""
+    left = dict(placed)
+    orders = states[states["kind"] == COMMITMENT].sort_values("order_month", kind="stable")
+    rank = (orders["state"] != RELEASED).sort_values(kind="stable").index
+    found = states.copy() if left else states
+    for step in orders.loc[rank].itertuples():
+        key = tuple(getattr(step, name) for name in ORDERED)
+        taken = min(left.get(key, 0), step.accelerators)
+        left[key] = left.get(key, 0) - taken
+        if taken and taken == step.accelerators:
+            found.loc[step.Index, "state"] = RELEASED
+        elif taken and step.state != RELEASED:
+            rest = step.accelerators - taken
+            found.loc[step.Index, ["accelerators", "commitment_usd"]] = (
+                rest,
+                step.commitment_usd * rest / step.accelerators,
+            )
+    return found
 
 
 def by_date(states: pd.DataFrame) -> pd.Series:

@@ -176,7 +176,7 @@ def _steps(ws: Workspace, inventory: Inventory, held: pd.DataFrame, weeks: pd.Da
     """State of each step of the approved plan, its demand (`in_whole_weeks`) freed of known seasons and launches."""
     usual = partial(usual_factor, ws.plan, inventory.demand_basis.seasons)
     bands, decisions = ws.table("approved_bands"), ws.table("decisions")
-    return band_triggers(held, bands, weeks, ws.period, decisions, usual)
+    return band_triggers(held, bands, weeks, ws.period, decisions, usual, ws.table("commitments"))
 
 
 def _beside(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None, late: list[str]) -> dict[str, Any]:

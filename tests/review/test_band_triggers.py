@@ -69,6 +69,27 @@ def test_kit_for_a_launch_waits_for_its_date_and_not_for_the_load_of_others(orde
     assert decided["state"] == ("released" if state == "fired" else state)
 
 
+def test_orders_that_the_book_holds_wait_for_nothing():
+    """Steps of 8 and 8 that fired: 12 were ordered since approval, so that 4 of the later one are left."""
+    buy = {"kind": "commitment", "purchase_option": "purchase", "commitment_usd": 800.0}
+    steps = pd.concat(
+        [step(1.5, order_month="2026-10", **buy), step(1.5, order_month="2026-09", **buy)], ignore_index=True
+    )
+    about = {"region": "us", "accelerator_id": "h100", "purchase_option": "purchase"}
+    rows = [about | {"accelerators": 8, "order_month": "2026-09", "plan_period": None},
+            about | {"accelerators": 4, "order_month": "2026-10", "plan_period": "2026-07"},
+            about | {"accelerators": 99, "order_month": "2026-08", "plan_period": "2026-07"}]  # fmt: skip
+    found = band_triggers(plan(), steps, measured(2.0, 2.0, 2.0), PERIOD, book=pd.DataFrame(rows))
+    found = found.set_index("order_month")
+    assert found["state"].to_dict() == {"2026-10": "fired", "2026-09": "released"}
+    assert found.loc["2026-10", ["accelerators", "commitment_usd"]].tolist() == [4, 400.0]
+    log = pd.DataFrame(
+        {"kind": ["decision"], "status": ["done"], "subject": ["us h100"], "date": pd.to_datetime(["2026-10-20"])}
+    )
+    both = band_triggers(plan(), steps, measured(2.0, 2.0, 2.0), PERIOD, log, book=pd.DataFrame(rows))
+    assert (both["state"] == "released").all() and (both["accelerators"] == 8).all()
+
+
 @pytest.mark.parametrize(
     ("order_month", "limit", "state", "fired"),
     [
