@@ -408,6 +408,6 @@ def worse_policies(comparisons: pd.DataFrame) -> list[str]:
         "not benchmarked on our prompts, so the plan does not rely on them: decide on a test."
         if is_hosted
         else f"{row.policy} would cost {percent(-row.dearer_share)} less for accelerators, people and storage if demand were exactly as expected; "
-        "the orders are chosen over many demand paths, not for that one."
+        "the orders are chosen over many demand paths, not for that one, and keep the limits of the plan, to which it is not held."
         for row, is_hosted in zip(cheaper.itertuples(), hosted, strict=True)
     ]

@@ -19,7 +19,10 @@ import math
 import numpy as np
 import pandas as pd
 
+from aifactory.demand.reserve_money import failure_factor
 from aifactory.errors import IdentityError
+from aifactory.fleet.allowed_wait import TRAINING_CLASSES, is_movable
+from aifactory.fleet.sites import with_one_pool_down
 from aifactory.inputs.billing import DISCOUNT, UNATTRIBUTED
 from aifactory.inputs.money import exact_total
 from aifactory.inputs.sites import sites_in
@@ -148,7 +151,7 @@ def _net_idle(pools: pd.DataFrame, costs: pd.DataFrame, usage: pd.DataFrame) -> 
 
 
 def _spare(ws: Workspace, pool: object, costs: pd.DataFrame, profile: pd.DataFrame) -> tuple[int, str]:
-    """Whole nodes that the highest hour of the pool's use cases, with the reserve of the plan, leaves over.
+    """Whole nodes that the highest hour of the pool's use cases, with the reserve of the plan and one failure domain down, leaves over.
 
     The highest hour is the pool's mean load times the highest peak over average of the use cases that it is
     charged to, in its region; where places must each stand alone (column `sites`), every one keeps whole nodes. Unknown, and none, where the bill does not say what ran on the pool.
@@ -165,11 +168,15 @@ def _spare(ws: Workspace, pool: object, costs: pd.DataFrame, profile: pd.DataFra
     # what is rented in parts is given back in parts
     unit = math.gcd(int(node), int(pool.installed)) if float(pool.installed).is_integer() else 1
     peak = min(pool.utilization_mean * factor, 1.0) * pool.installed
-    need = math.ceil(peak * (1 + reserve) / unit - 1e-9) * unit
-    places = ""
+    live = known[~(is_movable(known) | known["workload_class"].isin(TRAINING_CLASSES))]
+    domains = max((ws.plan.failure_domains.get(level, 0) for level in live["criticality"]), default=0)
+    factor = failure_factor(domains) if domains else 1.0
+    need = float(with_one_pool_down(peak * (1 + reserve), unit, factor))
+    places = f", one of {domains} pools down" if domains else ""
     if sites > 1:
-        need = max(math.ceil(peak * (1 + reserve) / (sites * node) - 1e-9), 1) * sites * int(node)
-        places = f", whole nodes at each of {sites:,} sites"
+        at_least = max(peak * (1 + reserve), 1.0)  # every site keeps a node
+        need = float(with_one_pool_down(at_least, sites * node, factor))
+        places += f", whole nodes at each of {sites:,} sites"
     spare = max(pool.installed - need, 0)
     return int(spare), f"the highest hour ({peak:.1f} busy) and a reserve of {100 * reserve:.0f} %{places}"
 

@@ -132,6 +132,14 @@ def test_spare_nodes_by_hand(mini_ws, inventory):
     assert spare(mini_ws, inventory, 32.0, 0.2, np.nan) == 0
 
 
+def test_what_a_failure_needs_is_not_given_back_by_hand(changed, inventory):
+    """13.44 busy with reserve are two nodes of eight: two more for one of two pools down, one more for one of three."""
+    for pools, expected in ((2, 0), (3, 8)):
+        ws = changed(plan={"failure_domains": {"customer_facing": pools}})
+        assert spare(ws, inventory, 32.0, 0.2, 1.5) == expected
+    assert spare(changed(plan={"failure_domains": {"critical": 2}}), inventory, 32.0, 0.2, 1.5) == 16
+
+
 def test_every_site_keeps_a_node_by_hand(changed, mini_ws, inventory):
     """A tenth busy of 40, 5.6 with reserve: nodes of 8 at two sites need 16, at five 40; 16 busy, 22.4 with reserve, need 32 at two."""
     for sites, busy, expected in ((2, 0.1, 24), (5, 0.1, 0), (2, 0.4, 8), (6, 0.1, 0)):
