@@ -141,13 +141,21 @@ def chart_cash(ws: Workspace, plan: BuyPlan) -> Figure:
             frame, x="month", y="cumulative_usd", color="scenario", fmt="usd_compact",
             titles={"cumulative_usd": "Cumulative cash after tax, USD"}, reference=[("break-even", 0.0)],
         ),
-        title=f"Cash in the expected scenario is lowest in {month_name(low['month'])}, at {usd_compact(low['cumulative_usd'])}",
+        title=f"Cash is lowest in {month_name(low['month'])}, at {usd_compact(low['cumulative_usd'])} in the expected scenario{_deeper(plan, low)}",
         description="Lines of cumulative cash after tax by month. At the end: "
         + ", ".join(f"{name} {usd_compact(value)}" for name, value in ends.items()),
         caption="Value of served demand less outlay, operating cost and tax, plus resale in the last month.",
         source=PLAN,
         as_of=ws.as_of,
     )  # fmt: skip
+
+
+def _deeper(plan: BuyPlan, low: pd.Series) -> str:
+    """The scenario whose cash falls lowest, where that is not the expected one."""
+    worst = plan.cash_flow.sort_values("cumulative_usd", kind="stable").iloc[0]
+    if worst["cumulative_usd"] >= low["cumulative_usd"]:
+        return ""
+    return f", at {usd_compact(worst['cumulative_usd'])} in {month_name(worst['month'])} in the {worst['scenario']} one"
 
 
 @of_a_plan()

@@ -150,7 +150,7 @@ def _kpis(ws: Workspace, plan: BuyPlan, returns: Returns | None) -> list[Kpi]:
     ]
     if not is_missing(base["npv_usd"]):
         good = "good" if roi["npv_usd"].min() > 0 else "watch" if base["npv_usd"] > 0 else "bad"
-        rate = f"at {pct(ws.plan.value('wacc'), 1)} a year"
+        rate = f"value of the services less all cost, at {pct(ws.plan.value('wacc'), 1)} a year"
         if returns is not None:
             rate += f"; a loss in {pct(loss_probability(returns), 1)} of {returns.draws:,} draws"
         discounted = f"discounted: {months_of(base['discounted_payback_month'], base['discounted_payback_status'])}"
@@ -164,9 +164,9 @@ def _kpis(ws: Workspace, plan: BuyPlan, returns: Returns | None) -> list[Kpi]:
         and policies.loc["This plan", "present_value_usd"] > 0
     ):
         share = 1 - 1 / (1 + policies.loc["All on demand", "dearer_share"])
-        kpis.append(
-            Kpi("Accelerators against all on demand", pct(-share, 0), "people and storage included, same demand")
-        )
+        saved = usd_compact(policies.loc["All on demand", "present_value_usd"] * share)
+        gain = f"{saved} less at present value, the plan's own gain: people and storage included, same demand"
+        kpis.append(Kpi("Accelerators against all on demand", pct(-share, 0), gain))
     use = expected(plan.capacity_use)
     hours = use[["useful_hours", "failed_hours", "idle_hours"]].sum()
     if hours.sum() > 0:

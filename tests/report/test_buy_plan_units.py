@@ -182,3 +182,17 @@ def test_the_largest_fleet_is_named_where_it_is_neither_the_first_nor_the_last()
     assert "8 accelerators to hold, 16 after 3 months; most in December 2026, 32" in title
     steady = fleet.assign(accelerators=[8, 12, 16])
     assert "most in" not in drawings.chart_capacity(WS, SimpleNamespace(fleet=steady)).text
+
+
+@pytest.mark.parametrize(
+    ("aggressive", "told"),
+    [
+        (-9.0, " in the expected scenario, at USD -9.00 in December 2026 in the aggressive one"),
+        (-1.0, " in the expected scenario"),
+    ],
+)
+def test_the_scenario_whose_cash_falls_lowest_is_named(aggressive, told):
+    cash = pd.DataFrame({"scenario": ["expected", "expected", "aggressive", "aggressive"], "month": ["2026-11", "2026-12"] * 2,
+                         "cumulative_usd": [-2.0, 5.0, 1.0, aggressive], "month_index": [1, 2] * 2})  # fmt: skip
+    title = figure_texts(drawings.chart_cash(WS, SimpleNamespace(cash_flow=cash, need=cash)).spec)["title"]
+    assert title.startswith("Cash is lowest in November 2026") and title.replace("\u2212", "-").endswith(told)
