@@ -13,6 +13,7 @@ from aifactory.buyplan.duties import end_date
 from aifactory.buyplan.governance import money, month_name
 from aifactory.buyplan.own_sites import site_sentences
 from aifactory.buyplan.placed_notes import placed_sentences, served_elsewhere
+from aifactory.buyplan.spare_notes import spare_sentences
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.prices import OWN_SITE_OPTIONS
 from aifactory.fleet.allowed_wait import TRAINING_CLASSES
@@ -52,6 +53,7 @@ def warnings_list(
         *example_sentences(case, answer),
         *_evidence_warnings(case, accelerators),
         *_capacity_warnings(bands, pools, case),
+        *spare_sentences(case, answer),
         *placed_sentences(case, installed),
         *_order_warnings(orders, case.prices),
         *_price_warnings(case, bands, options),

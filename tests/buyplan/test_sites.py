@@ -8,9 +8,11 @@ from bp_company import make_case, make_plan, make_prices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aifactory.buyplan.case import peak_levels, solve_expected
+from aifactory.buyplan.case import peak_levels, solve_case, solve_expected
 from aifactory.buyplan.futures import block_demand, problem_over
+from aifactory.buyplan.governance import money
 from aifactory.buyplan.sizes import sizes_frame
+from aifactory.buyplan.spare_notes import spare_sentences
 from aifactory.demand.reserve_money import failure_factor
 from aifactory.fleet.need import need_frame, needed
 from aifactory.fleet.nodes import hourly_load, pool_level
@@ -71,6 +73,22 @@ def test_a_spare_node_at_each_site_where_failures_are_planned_for():
     case = company("40", chat=0.1, plan=plan)
     assert level_of(case)[1] == 2 * 160
     assert level_of(company("1", chat=0.1, plan=plan))[1] == 2 * 4
+
+
+def test_spares_that_are_rented_when_a_domain_fails_are_told_with_their_price():
+    """Two of four nodes of 4 stand by: 8 accelerators at USD 4 and 730 hours; none where nothing is rented or nothing fails."""
+    plan = make_plan().model_copy(update={"failure_domains": {"customer_facing": 2}})
+    case = company("1", chat=2.8, plan=plan, prices=make_prices(drop=["reserved_1y"]))
+    (told,) = spare_sentences(case, solve_case(case))
+    usd = 8 * case.offers.on_demand[0] * 730
+    assert (
+        told.startswith("Up to 8 accelerators that stand by for a failure domain")
+        and f"cost {money(usd)} a month" in told
+    )
+    bought = company("1", chat=2.8, plan=plan, prices=make_prices(BOUGHT, drop=["on_demand", "reserved_1y"]))
+    assert spare_sentences(bought, solve_case(bought)) == []
+    calm = company("1", chat=2.8)
+    assert spare_sentences(calm, solve_case(calm)) == []
 
 
 @pytest.mark.parametrize("sites", ["1", None, "eu=1", "us=12"])
