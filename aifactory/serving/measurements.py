@@ -172,17 +172,23 @@ def _refuse_odd(path: Path, table: pd.DataFrame, raw: pd.DataFrame, faults: dict
         refuse_rows(path, wrong, rule, name, raw.get(name, table[name]), faults)
 
 
+def _spelt(names: pd.Series) -> pd.Series:
+    """Names without case, their parts apart by dashes."""
+    return names.str.casefold().str.replace(r"[\s_-]+", "-", regex=True)
+
+
 def told_elsewhere(table: pd.DataFrame, others: pd.DataFrame | None = None) -> pd.DataFrame:
     """Measurements with empty cells of `TOLD_BY` filled from rows of `table` and `others` that name the same thing.
 
-    Only where those rows agree; nothing that was measured is read. `NAMES` are spelt as in `others`, else as first used.
+    Only where those rows agree; nothing that was measured is read. `NAMES` are spelt as in `others`, else as first used,
+    whatever their case and whether their parts stand apart by blanks, dashes or underlines.
     """
     known = table if others is None else pd.concat([others, table], ignore_index=True)
     filled, known = table.copy(), known.copy()
     for name in NAMES:
-        spelling = known[name].drop_duplicates().groupby(known[name].str.casefold()).first()
+        spelling = known[name].drop_duplicates().groupby(_spelt(known[name])).first()
         for rows in (filled, known):
-            rows[name] = rows[name].str.casefold().map(spelling)
+            rows[name] = _spelt(rows[name]).map(spelling)
     for name, key in TOLD_BY.items():
         said = known.loc[known[name].notna() & (known[name] != "") & (known[key] != ""), [key, name]].drop_duplicates()
         agreed = said[~said[key].duplicated(keep=False)].set_index(key)[name]

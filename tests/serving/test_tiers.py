@@ -441,10 +441,10 @@ def test_what_other_rows_of_a_model_or_accelerator_tell_fills_empty_cells(tmp_pa
     pd.testing.assert_frame_equal(told_elsewhere(asked), asked)
 
 
-def test_names_in_capitals_are_those_of_the_other_file(tmp_path):
+def test_names_in_capitals_or_with_underlines_are_those_of_the_other_file(tmp_path):
     head = "id,accelerator,task,model,params_b,precision,scenario,metric,value\n"
     (tmp_path / "a.csv").write_text(head + "a,chip-x1,llm,Model-7b,7,fp8,offline,tokens_per_s,9\n")
-    (tmp_path / "b.csv").write_text(head + "b,CHIP-X1,,MODEL-7B,,fp8,offline,tokens_per_s,9\n")
+    (tmp_path / "b.csv").write_text(head + "b,CHIP X1,,MODEL_7B,,fp8,offline,tokens_per_s,9\n")
     others, asked = (read_measurements(tmp_path / name) for name in ("a.csv", "b.csv"))
     filled = told_elsewhere(asked, others).iloc[0]
     assert (filled["accelerator"], filled["model"]) == ("chip-x1", "Model-7b")
