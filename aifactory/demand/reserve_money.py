@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from aifactory.demand.chain_reserve import ChainReserve
 from aifactory.demand.reserve import Reserve
 from aifactory.errors import InputError
 from aifactory.units import HOURS_PER_MONTH
+
+ROUNDING = 1e-9
 
 
 def price_curve(
@@ -61,6 +64,21 @@ def failure_factor(pools: int, down: int = 1) -> float:
     if down < 0 or pools <= down:
         raise InputError.at("failure domains", f"{down} of {pools} pools cannot be down: one must stay", value=pools)
     return pools / (pools - down)
+
+
+def with_one_pool_down(accelerators: ArrayLike, size: ArrayLike, spare: ArrayLike) -> np.ndarray:
+    """Accelerators of whole nodes that hold a need when one of the equal pools is down over which they are spread. Shapes broadcast.
+
+    With n = ceil(need / size) nodes and spare = k / (k - 1) of k pools (`failure_factor`), the fewest N
+    for which N - ceil(N / k) >= n:
+
+        N = n + ceil(n (spare - 1))
+
+    >>> with_one_pool_down([11.8, 16.0, 0.0], 8, 2.0).tolist(), with_one_pool_down(17.0, 8, 1.5).item()
+    ([32.0, 32.0, 0.0], 40.0)
+    """
+    nodes = np.ceil(np.asarray(accelerators, dtype=float) / size - ROUNDING).clip(min=0.0)
+    return (nodes + np.ceil(nodes * (np.asarray(spare, dtype=float) - 1.0) - ROUNDING)) * size
 
 
 def month_windows(window_minutes: float) -> float:

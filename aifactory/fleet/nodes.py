@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aifactory.demand.reserve_money import with_one_pool_down
 from aifactory.errors import InputError
-from aifactory.fleet.sites import TOLERANCE, held_in_sites, in_sites, with_one_pool_down
+from aifactory.fleet.sites import TOLERANCE, held_in_sites, in_sites
 from aifactory.fleet.streams import Streams
 from aifactory.fleet.widths import Widths
 

@@ -15,6 +15,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from aifactory.demand.reserve_money import with_one_pool_down
+
 TOLERANCE = 1e-9
 
 
@@ -26,21 +28,6 @@ def in_sites(accelerators: ArrayLike, sites: ArrayLike, size: ArrayLike) -> np.n
     """
     work, step = np.asarray(accelerators, dtype=float), np.asarray(sites, dtype=float) * np.asarray(size, dtype=float)
     return np.where(np.asarray(sites) > 1, np.ceil(work / step - TOLERANCE).clip(min=0.0) * step, work)
-
-
-def with_one_pool_down(accelerators: ArrayLike, size: ArrayLike, spare: ArrayLike) -> np.ndarray:
-    """Accelerators of whole nodes that hold a need when one of the equal pools is down over which they are spread. Shapes broadcast.
-
-    With n = ceil(need / size) nodes and spare = k / (k - 1) of k pools (`aifactory.demand.reserve_money.failure_factor`), the fewest N
-    for which N - ceil(N / k) >= n:
-
-        N = n + ceil(n (spare - 1))
-
-    >>> with_one_pool_down([11.8, 16.0, 0.0], 8, 2.0).tolist(), with_one_pool_down(17.0, 8, 1.5).item()
-    ([32.0, 32.0, 0.0], 40.0)
-    """
-    nodes = np.ceil(np.asarray(accelerators, dtype=float) / size - TOLERANCE).clip(min=0.0)
-    return (nodes + np.ceil(nodes * (np.asarray(spare, dtype=float) - 1.0) - TOLERANCE)) * size
 
 
 def held_in_sites(accelerators: ArrayLike, sites: ArrayLike, size: ArrayLike, spare: ArrayLike = 1.0) -> np.ndarray:

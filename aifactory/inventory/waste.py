@@ -19,10 +19,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from aifactory.demand.reserve_money import failure_factor
+from aifactory.demand.reserve_money import failure_factor, with_one_pool_down
 from aifactory.errors import IdentityError
-from aifactory.fleet.allowed_wait import TRAINING_CLASSES, is_movable
-from aifactory.fleet.sites import with_one_pool_down
 from aifactory.inputs.billing import DISCOUNT, UNATTRIBUTED
 from aifactory.inputs.money import exact_total
 from aifactory.inputs.sites import sites_in
@@ -168,7 +166,8 @@ def _spare(ws: Workspace, pool: object, costs: pd.DataFrame, profile: pd.DataFra
     # what is rented in parts is given back in parts
     unit = math.gcd(int(node), int(pool.installed)) if float(pool.installed).is_integer() else 1
     peak = min(pool.utilization_mean * factor, 1.0) * pool.installed
-    live = known[~(is_movable(known) | known["workload_class"].isin(TRAINING_CLASSES))]
+    waits = (known["request_pattern"] == "batch") & known["slo_p95_e2e_ms"].isna()
+    live = known[~waits & (known["service_unit"] != "accelerator_hour")]
     domains = max((ws.plan.failure_domains.get(level, 0) for level in live["criticality"]), default=0)
     factor = failure_factor(domains) if domains else 1.0
     need = float(with_one_pool_down(peak * (1 + reserve), unit, factor))

@@ -13,10 +13,10 @@ from aifactory.buyplan.futures import block_demand, problem_over
 from aifactory.buyplan.governance import money
 from aifactory.buyplan.sizes import sizes_frame
 from aifactory.buyplan.spare_notes import spare_sentences
-from aifactory.demand.reserve_money import failure_factor
+from aifactory.demand.reserve_money import failure_factor, with_one_pool_down
 from aifactory.fleet.need import need_frame, needed
 from aifactory.fleet.nodes import hourly_load, pool_level
-from aifactory.fleet.sites import held_in_sites, in_sites, with_one_pool_down
+from aifactory.fleet.sites import held_in_sites, in_sites
 from aifactory.fleet.streams import EXPECTED, chance_of
 
 BOUGHT = {"purchase_option": "purchase", "usd_per_accelerator": 1_000.0, "region": "*", "provider": "vendor"}

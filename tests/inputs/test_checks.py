@@ -400,6 +400,13 @@ def in_minutes(folder: Path):
     )
 
 
+def patient(folder: Path):
+    """Training, in the last row, may wait 720 hours."""
+    path = folder / "use_cases.csv"
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table.assign(slo_p95_wait_hours=["", "", "720"]).to_csv(path, index=False)
+
+
 def twice_named(folder: Path):
     """The second use case under the name of the first, but for a space."""
     path = folder / "use_cases.csv"
@@ -459,6 +466,45 @@ SUSPECT = {
         "unusual_values",
         first("use_cases.csv", retire_month="2026-10"),
         "use_cases, row 2, column 'retire_month': value '2026-10': is the first month without traffic, and demand_windows holds traffic",
+    ),
+    "a year reserved for three": (
+        "unusual_values",
+        add(
+            "commitments.csv",
+            BOOK_HEAD + "o1,,eu,nvidia-h100-sxm,reserved_1y,8,2026-09,2026-10,2029-10,3.4,,test,2026-10-31\n",
+        ),
+        "commitments, row 2, column 'end_month': value '2029-10': is not 12 months after start_month, as reserved_1y says",
+    ),
+    "a lease for a century": (
+        "unusual_values",
+        add(
+            "commitments.csv",
+            BOOK_HEAD + "o1,,eu,nvidia-h100-sxm,lease,8,2026-09,2026-10,2099-10,3.4,,test,2026-10-31\n",
+        ),
+        "commitments, row 2, column 'end_month': value '2099-10': is more than 120 months after start_month",
+    ),
+    "a wait in minutes": (
+        "unusual_values",
+        patient,
+        "use_cases, row 4, column 'slo_p95_wait_hours': value '720.0': is more than 168 hours: minutes in a column of hours?",
+    ),
+    "a launch that stands twice": (
+        "unusual_values",
+        swap(
+            "plan.yaml",
+            "launches: []",
+            "launches: [{use_case_id: chat, month: 2027-01, demand_multiplier: 1.4, milestone: m}, {use_case_id: chat, month: 2027-01, demand_multiplier: 1.5, milestone: n}]",
+        ),
+        "column 'launches chat: month': value '2027-01': stands there before: both count, 1.4 x 1.5 = 2.1 times the demand",
+    ),
+    "scenarios turned round": (
+        "unusual_values",
+        swap(
+            "plan.yaml",
+            "scenario: conservative, growth_multiplier: 0.4",
+            "scenario: conservative, growth_multiplier: 2.4",
+        ),
+        "column 'scenarios conservative: growth_multiplier': value '2.4': is above that of aggressive, 1.6: turned round?",
     ),
     "two use cases of one name": (
         "unlikely_pairs",
