@@ -258,7 +258,7 @@ def _planned(
 ) -> Reserve:
     """Reserve over a lead time in windows; a history that is too short for it is told with the option and the file."""
     day = pd.Timedelta(days=1) / window
-    season = int(day) if day == int(day) and day > 1 else 0
+    season = int(day) if day == int(day) else 0
     try:
         return plan_reserve(demand.values, lead, target, season, goal)
     except InputError as error:

@@ -537,3 +537,18 @@ def test_a_series_with_other_names_of_columns_is_told_which(tmp_path, header, to
     path.write_text(f"{header}\n2026-10-01,5\n")
     with pytest.raises(InputError, match=told):
         reserve_file(path, ReserveSettings("1d", "14d", 0.05))
+
+
+@pytest.mark.parametrize(("lead_days", "most"), [(1, 0.2), (7, 0.1)])
+def test_the_reserve_does_not_follow_the_hour_or_weekday_on_which_the_history_ends(lead_days, most):
+    """Hours of an office week, half the work at weekends: whatever day ends the history, what its busy hours need is held."""
+    days = np.arange(60 * 24) / 24
+    shape = (1 + 0.6 * np.sin(2 * np.pi * (days % 1 * 24 - 9) / 24)) * np.where(days.astype(int) % 7 < 5, 1.0, 0.5)
+    hours = np.random.default_rng(5).poisson(1_000 * shape).astype(float)
+    ideal = np.quantile(hours, 0.99)
+    for ends in range(36, 50):
+        found = plan_reserve(hours[: ends * 24], lead_days * 24, 0.01, season=24)
+        assert abs(found.capacity / ideal - 1) < most
+    by_day = hours.reshape(-1, 24).sum(axis=1)
+    for ends in range(40, 54):
+        assert abs(plan_reserve(by_day[:ends], 7, 0.05, season=1).capacity / by_day.max() - 1) < 0.1
