@@ -42,6 +42,9 @@ def with_recipes(d: pd.DataFrame, others: pd.DataFrame | None = None) -> pd.Data
     d = d.assign(layout=d["read"], taken=False)
     known = d if others is None else pd.concat([d, others.assign(layout=others["read"])])
     known = known[known["layout"].eq("stated") & known["split"].eq(DISAGGREGATED)]
+    known = known.sort_values(
+        [*SAME, *TAKEN, "ranks"], kind="stable"
+    )  # the first of the nearest is no matter of the file's order
     asked = d[d["layout"].str.endswith("of unknown workers")]
     if known.empty or asked.empty:
         return d

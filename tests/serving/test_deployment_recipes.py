@@ -42,6 +42,13 @@ def test_the_nearest_load_that_its_workers_divide_speaks():
     assert again.loc[2, "workers"] == 3
 
 
+def test_of_recipes_as_near_the_order_of_the_file_chooses_none():
+    """Recipes of 3 and 5 workers lie as far from 60 requests of an unknown number: the same speaks whichever stands first."""
+    near = [{"architecture": "n", "workers": 3.0}, {"architecture": "k", "workers": 5.0}]
+    one, other = (with_recipes(deployments(*order, UNKNOWN)) for order in (near, near[::-1]))
+    assert one.loc[2, "workers"] == other.loc[2, "workers"] == 5.0
+
+
 def test_a_campaign_that_no_list_holds_beside_a_listed_one_speculates():
     """Only of models that propose tokens, at the same release on the same accelerator, with a date."""
     listed = {

@@ -104,6 +104,17 @@ def test_every_real_deployment_is_answered_and_rows_seen_before_are_close(shared
     assert line["median_error"] < 0.10
 
 
+def test_rows_that_are_in_the_training_table_too_teach_nothing_of_themselves(tmp_path):
+    """Answers with the rows themselves among the training rows are those without them."""
+    both = table(tmp_path / "a.csv")
+    head, *lines = both.read_text().splitlines()
+    asked, rest = tmp_path / "asked.csv", tmp_path / "rest.csv"
+    asked.write_text("\n".join([head, *lines[:2]]) + "\n")
+    rest.write_text("\n".join([head, *lines[2:]]) + "\n")
+    one, other = (run_fidelity(asked, training).predictions for training in (both, rest))
+    pd.testing.assert_frame_equal(one, other)
+
+
 def test_a_faulty_deployment_is_refused_and_the_others_are_answered(tmp_path):
     measured = table(tmp_path / "a.csv")
     lines = measured.read_text().splitlines()
