@@ -108,7 +108,7 @@ def test_orders_of_one_month_stand_though_others_come_earlier():
     """Approved 8, 40, 8 and 32 of which today orders all in their months, and 24 more at once: nothing moved, 24 are new."""
     approved = [("2026-11", 8, 8.0), ("2026-12", 40, 40.0), ("2027-02", 8, 8.0), ("2027-03", 32, 32.0)]
     found = actions(approved, [("2026-11", 32, 32.0), *approved[1:]])
-    assert {row[0]: sum(other[1] for other in found if other[0] == row[0]) for row in found} == {"hold": 88, "new": 24}
+    assert {row[0]: sum(other[1] for other in found if other[0] == row[0]) for row in found} == {"keep": 88, "new": 24}
 
 
 def test_orders_entered_under_the_plan_that_asked_for_them_are_placed():
