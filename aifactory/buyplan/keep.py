@@ -75,16 +75,15 @@ def earlier_steps(steps: pd.DataFrame, period: str, book: pd.DataFrame | None = 
 def placed_since(steps: pd.DataFrame, book: pd.DataFrame | None) -> dict[tuple[str, ...], int]:
     """Accelerators by place and way to pay that were ordered since a plan was approved, beyond what was signed on approval.
 
-    steps : its rows of `approved_bands`. Orders of the book that name no plan count from the month after its period, those that
-    name this plan from the month after that: what is signed on approval is ordered in the first month of the plan.
+    steps : its rows of `approved_bands`. Orders of the book that name no plan or this one count from the month after its period,
+    but for those that approval wrote there itself, numbered by its period (`releases.firm_orders_book`).
     """
     if book is None or book.empty or steps.empty:
         return {}
     period = str(steps["plan_period"].max())
-    own = book["plan_period"].astype(object).fillna("") == period
-    since = (book["plan_period"].isna() & (book["order_month"] > period)) | (
-        own & (book["order_month"] > str(pd.Period(period, "M") + 1))
-    )
+    plan = book["plan_period"].astype(object).fillna(period)
+    signed = book["order_id"].astype(str).str.fullmatch(rf"{period}-\d+") & book["plan_period"].notna()
+    since = (plan == period) & ~signed & (book["order_month"] > period)
     return book[since].groupby(ORDERED)["accelerators"].sum().to_dict()
 
 

@@ -54,10 +54,13 @@ def test_steps_that_the_order_book_holds_are_to_come_no_more():
     steps = pd.DataFrame({"plan_period": "2026-07", "kind": "commitment", "region": "eu", "accelerator_id": "acc",
                           "purchase_option": "lease", "accelerators": [4, 8], "order_month": ["2027-02", "2026-11"]})  # fmt: skip
     about = {"region": "eu", "accelerator_id": "acc", "purchase_option": "lease"}
-    rows = [(4, "2026-08", "2026-07"), (8, "2026-09", "2026-07"), (2, "2026-10", None)]
-    book = pd.DataFrame(
-        [about | {"accelerators": n, "order_month": month, "plan_period": plan} for n, month, plan in rows]
-    )
+    rows = [
+        (4, "2026-08", "2026-07", "2026-07-01"),
+        (8, "2026-09", "2026-07", "quay-2"),
+        (2, "2026-10", None, "quay-3"),
+    ]
+    names = ["accelerators", "order_month", "plan_period", "order_id"]
+    book = pd.DataFrame([about | dict(zip(names, row, strict=True)) for row in rows])
     left = earlier_steps(steps, "2026-10", book)
     assert left[["accelerators", "order_month"]].to_numpy().tolist() == [[2, "2027-02"]]
     assert earlier_steps(steps, "2026-10", book[:1])["accelerators"].tolist() == [4, 8]  # signed on approval: no step

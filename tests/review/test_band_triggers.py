@@ -75,10 +75,10 @@ def test_orders_that_the_book_holds_wait_for_nothing():
     steps = pd.concat(
         [step(1.5, order_month="2026-10", **buy), step(1.5, order_month="2026-09", **buy)], ignore_index=True
     )
-    about = {"region": "us", "accelerator_id": "h100", "purchase_option": "purchase"}
+    about = {"region": "us", "accelerator_id": "h100", "purchase_option": "purchase", "order_id": "o-1"}
     rows = [about | {"accelerators": 8, "order_month": "2026-09", "plan_period": None},
             about | {"accelerators": 4, "order_month": "2026-10", "plan_period": "2026-07"},
-            about | {"accelerators": 99, "order_month": "2026-08", "plan_period": "2026-07"}]  # fmt: skip
+            about | {"accelerators": 99, "order_month": "2026-08", "plan_period": "2026-07", "order_id": "2026-07-01"}]  # fmt: skip
     found = band_triggers(plan(), steps, measured(2.0, 2.0, 2.0), PERIOD, book=pd.DataFrame(rows))
     found = found.set_index("order_month")
     assert found["state"].to_dict() == {"2026-10": "fired", "2026-09": "released"}

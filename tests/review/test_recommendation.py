@@ -74,11 +74,10 @@ def test_an_order_that_a_decision_released_is_placed():
 
 
 def book(*rows):
-    """Order book of (accelerators, order month, plan period) for the place and terms of `orders`."""
-    about = {"region": "us", "accelerator_id": "h100", "purchase_option": "lease"}
-    return pd.DataFrame(
-        [about | {"accelerators": n, "order_month": month, "plan_period": plan} for n, month, plan in rows]
-    )
+    """Order book of (accelerators, order month, plan period and number) for the place and terms of `orders`."""
+    about = {"region": "us", "accelerator_id": "h100", "purchase_option": "lease", "order_id": "o-1"}
+    names = ["accelerators", "order_month", "plan_period", "order_id"]
+    return pd.DataFrame([about | dict(zip(names, row, strict=False)) for row in rows])
 
 
 APPROVED = [("2027-03", 8, 800.0), ("2027-09", 8, 1600.0)]
@@ -92,7 +91,11 @@ APPROVED = [("2027-03", 8, 800.0), ("2027-09", 8, 1600.0)]
         ([(12, "2026-09", None)], False, [(4, "2027-09", 800.0)]),  # half of the second order is placed too
         ([(8, "2026-09", None)], True, [(8, "2027-09", 1600.0)]),  # the decision and its row are one order
         ([(16, "2026-09", None)], True, []),
-        ([(8, "2026-07", None), (8, "2026-08", "2026-07")], False, [(8, "2027-09", 1600.0), (8, "2027-03", 800.0)]),
+        (
+            [(8, "2026-07", None), (8, "2026-08", "2026-07", "2026-07-01")],
+            False,
+            [(8, "2027-09", 1600.0), (8, "2027-03", 800.0)],
+        ),
     ],
 )
 def test_steps_that_the_order_book_holds_are_placed(rows, released, left):
@@ -112,9 +115,9 @@ def test_orders_of_one_month_stand_though_others_come_earlier():
 
 
 def test_orders_entered_under_the_plan_that_asked_for_them_are_placed():
-    """Signed on approval is what is ordered in the first month of the plan; what is ordered later under its name was a step of it."""
+    """What approval wrote bears its number; what was entered under its name since was a step of it."""
     steps = orders(*APPROVED).assign(plan_period="2026-07")
-    signed, later = (8, "2026-08", "2026-07"), (8, "2026-09", "2026-07")
+    signed, later = (8, "2026-10", "2026-07", "2026-07-03"), (8, "2026-09", "2026-07")
     assert placed_since(steps, book(signed, later)) == {("us", "h100", "lease"): 8}
     assert placed_since(steps, book((8, "2026-09", "2026-04"))) == {}
     states = steps.assign(state="released").head(1)
@@ -155,7 +158,13 @@ def test_every_accelerator_and_dollar_of_both_plans_is_named_once(approved, toda
 
 def test_what_follows_a_term_signed_on_approval_is_no_new_order():
     """Eight signed for a year from November: eight of the ten that today's plan orders a year on are their renewal."""
-    term = {"plan_period": "2026-09", "end_month": "2027-11", "accelerators": 8, "order_month": "2026-10"}
+    term = {
+        "order_id": "2026-09-01",
+        "plan_period": "2026-09",
+        "end_month": "2027-11",
+        "accelerators": 8,
+        "order_month": "2026-10",
+    }
     place = {"region": "us", "accelerator_id": "h100", "purchase_option": "lease"}
     steps = orders(("2027-03", 4, 400.0)).assign(plan_period="2026-09")
     today = orders(
