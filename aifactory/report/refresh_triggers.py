@@ -135,7 +135,7 @@ def _steps_table(ws: Workspace, review: Review) -> Block:
     note = (
         "Average accelerators at work, at the capacity that was approved, against the load that the plan expected in "
         "the month of the order; straight line through six months. A month counts as its weeks do, whatever working days it holds. Demand is taken as in that month, by the season of the year and stated launches, where accelerators are ordered, and as measured where they are rented. A dash: the trend does not reach it within three years. A fired step is "
-        "closed by a decision about its region and accelerator in the decisions table."
+        "closed by a decision about its region and accelerator in the decisions table, or by its order in the commitments table."
     )
     if "not_before" in columns:
         note += " No room before: power, space, money or the share of a vendor that the plan may take leave none for the order until then, wherever the load is."

@@ -93,7 +93,7 @@ def band_triggers(
 
     A level load crosses the threshold of far steps by chance, so a step counts from a year before its order.
     `fired`: the load reached the threshold since approval and nothing was decided; `released`: a decision about
-    the pool (subject `region accelerator_id`) stands in the log since, or the order `book` (rows of the `commitments` contract)
+    the pool (subject `region accelerator_id`, or with its `purchase_option` behind them for that alone) stands in the log since, or the order `book` (rows of the `commitments` contract)
     holds its order: of one that it holds in part the rest waits; `approaching`: the straight line of the last
     six months reaches it within three months or the lead time; `no room yet`: the load is there, and power, space or money of
     the plan are not before `not_before`; `held back`: the order month has come, the load has not; else `quiet`.
@@ -181,7 +181,7 @@ def not_followed(steps: pd.DataFrame, approved: pd.DataFrame, states: pd.DataFra
 
 
 def _decided(decisions: pd.DataFrame | None) -> dict[str, str]:
-    """Month of the last decision about each pool."""
+    """Month of the last decision about each subject: a pool, or one way to pay in it."""
     if decisions is None or decisions.empty:
         return {}
     made = decisions[(decisions["kind"] == "decision") & (decisions["status"] != "dropped")]
@@ -210,13 +210,19 @@ def _row(step: tuple, loads: pd.DataFrame, plan_period: str, period: str, decide
     wait = min(wait, float(until)) if starts else wait  # its date comes, wherever the load is
     room = _room(step)
     fired_in = max(fired_in, room) if fired_in else ""
-    done = decided.get(" ".join(place), "") >= fired_in
+    done = _decided_in(step, decided) >= fired_in
     state = (RELEASED if done else FIRED) if fired_in else APPROACHING if near else HELD if due else QUIET
     if fired_in > period:
         wait, state, fired_in = float(_months_from(period, room)), RELEASED if done else NO_ROOM, ""
     return (*place, step.band, step.kind, step.purchase_option, step.accelerators, step.order_month, value, limit, slope,
             0.0 if fired_in else wait, state, fired_in, step.lead_time_weeks, step.commitment_usd, step.milestone,
             starts, room or None, step.owner_role)  # fmt: skip
+
+
+def _decided_in(step: tuple, decided: dict[str, str]) -> str:
+    """Month of the last decision about the pool of a step, or about its way to pay there; empty without one."""
+    place = f"{step.region} {step.accelerator_id}"
+    return max(decided.get(place, ""), decided.get(f"{place} {step.purchase_option}", ""))
 
 
 def _room(step: tuple) -> str:
@@ -236,7 +242,7 @@ def _months_from(period: str, month: str) -> int:
 def _by_date(step: tuple, period: str, decided: dict[str, str]) -> tuple:
     """State of a step that its date alone releases: no load is at work yet that it will serve."""
     wait = _months_until(step, period)
-    done = decided.get(f"{step.region} {step.accelerator_id}", "") >= step.order_month
+    done = _decided_in(step, decided) >= step.order_month
     state = (RELEASED if done else FIRED) if wait <= 0 else APPROACHING if wait <= APPROACHING_MONTHS else QUIET
     return (step.region, step.accelerator_id, step.band, step.kind, step.purchase_option, step.accelerators, step.order_month,
             np.nan, np.nan, np.nan, float(max(wait, 0)), state, step.order_month if wait <= 0 else "", step.lead_time_weeks,

@@ -69,6 +69,24 @@ def test_kit_for_a_launch_waits_for_its_date_and_not_for_the_load_of_others(orde
     assert decided["state"] == ("released" if state == "fired" else state)
 
 
+def test_a_decision_about_one_way_to_pay_leaves_the_others_open():
+    """The lease is decided, the purchase beside it is not; a decision about the pool closes both."""
+    steps = pd.concat(
+        [step(1.5, kind="commitment", purchase_option=option) for option in ("lease", "purchase")], ignore_index=True
+    )
+
+    def states(subject):
+        log = pd.DataFrame(
+            {"kind": ["decision"], "status": ["done"], "subject": [subject], "date": pd.to_datetime(["2026-10-20"])}
+        )
+        found = band_triggers(plan(), steps, measured(2.0, 2.0, 2.0), PERIOD, log)
+        return found.set_index("purchase_option")["state"].to_dict()
+
+    assert states("us h100 lease") == {"lease": "released", "purchase": "fired"}
+    assert states("us h100") == {"lease": "released", "purchase": "released"}
+    assert states("us h100 spot") == {"lease": "fired", "purchase": "fired"}
+
+
 def test_orders_that_the_book_holds_wait_for_nothing():
     """Steps of 8 and 8 that fired: 12 were ordered since approval, so that 4 of the later one are left."""
     buy = {"kind": "commitment", "purchase_option": "purchase", "commitment_usd": 800.0}
