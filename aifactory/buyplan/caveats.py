@@ -251,6 +251,11 @@ def surplus_sentences(fleet: pd.DataFrame) -> list[str]:
     return [_surplus_sentence(*key, regions) for key, regions in told.items()]
 
 
+def lifecycle_sentences(fleet: pd.DataFrame, orders: pd.DataFrame, lifecycle: pd.DataFrame) -> list[str]:
+    """Kit that is held after its support, and kit that is ordered after its maker stopped selling it."""
+    return [*(support_sentences(fleet, lifecycle) if len(fleet) else []), *sale_sentences(orders, lifecycle)]
+
+
 def support_sentences(fleet: pd.DataFrame, lifecycle: pd.DataFrame) -> list[str]:
     """Kit that is owned, leased or reserved in the expected scenario beyond the day on which its support ends.
 
@@ -275,6 +280,21 @@ def support_sentences(fleet: pd.DataFrame, lifecycle: pd.DataFrame) -> list[str]
             f"them are held in {region} until {month_name(last)}: {what}"
         )
     return found
+
+
+def sale_sentences(orders: pd.DataFrame, lifecycle: pd.DataFrame) -> list[str]:
+    """Hardware that is ordered after its maker stopped selling it, `orders` with accelerators, order_month and money."""
+    if orders.empty:
+        return []
+    ends = lifecycle[lifecycle["event"] == "end_of_sale"].drop_duplicates("accelerator_id")
+    rows = orders[orders["purchase_option"].isin(OWN_SITE_OPTIONS)].merge(ends, on="accelerator_id")
+    late = rows[pd.to_datetime(rows["order_month"]) > rows["date"].map(end_date)]
+    return [
+        f"{accelerator} has not been sold new since {mine['date'].iloc[0]} ({mine['source'].iloc[0]}, {mine['as_of'].iloc[0]:%Y-%m-%d}), and "
+        f"{mine['accelerators'].sum():,} of them are ordered for {money(mine['commitment_usd'].sum())}: what is delivered is stock or has been used. "
+        "Ask for its age, its warranty, and how long spare parts are sold."
+        for accelerator, mine in late.groupby("accelerator_id")
+    ]
 
 
 def _changeover_months(committed: np.ndarray, many: np.ndarray, at: int) -> int:

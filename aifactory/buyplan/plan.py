@@ -14,7 +14,7 @@ from aifactory.buyplan.backtest_history import HistoryBasis, history_basis
 from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame, pools_frame
 from aifactory.buyplan.booking import leases_frame, tax_regimes_frame
 from aifactory.buyplan.case import Answer, Case, Solution, justified, solve_expected
-from aifactory.buyplan.caveats import example_sentences, support_sentences, surplus_sentences, warnings_list
+from aifactory.buyplan.caveats import example_sentences, lifecycle_sentences, surplus_sentences, warnings_list
 from aifactory.buyplan.choose import Chosen, broken_first, choose_orders, quick_orders
 from aifactory.buyplan.compare import HOSTED, Resolve, api_frame, comparisons_frame, worse_policies
 from aifactory.buyplan.dimensions import cost_by_frame
@@ -325,7 +325,7 @@ def with_dates(plan: BuyPlan, ws: Workspace, inventory: Inventory, ports: Sequen
         ports=ports,
         retiring=inventory.retiring_models,
     )
-    told = support_sentences(plan.fleet, ws.table("lifecycle")) if len(plan.fleet) else []
+    told = lifecycle_sentences(plan.fleet, plan.orders, ws.table("lifecycle"))
     return replace(plan, governance=dates, warnings=[*plan.warnings, *told])
 
 

@@ -16,6 +16,7 @@ from aifactory.buyplan.caveats import (
     _capacity_warnings,
     example_sentences,
     fiscal_year,
+    sale_sentences,
     support_sentences,
     surplus_sentences,
     warnings_list,
@@ -243,6 +244,22 @@ def test_kit_that_is_held_after_its_support_is_named():
     assert support_sentences(fleet.head(2), ends) == []  # gone when it ends
     assert support_sentences(fleet.assign(committed=0), ends) == []  # rented by the hour
     assert support_sentences(fleet, ends.tail(1)) == []
+
+
+def test_hardware_that_is_no_longer_sold_new_is_named_with_what_is_ordered():
+    ends = pd.DataFrame([("old", "end_of_sale", "2024-02", "vendor page", pd.Timestamp("2026-02-01")),
+                         ("new", "end_of_sale", "2032", "note", pd.Timestamp("2026-02-01"))],
+                        columns=["accelerator_id", "event", "date", "source", "as_of"])  # fmt: skip
+    rows = [("old", "purchase", 8, "2026-11", 800.0), ("old", "lease", 4, "2027-02", 200.0), ("old", "reserved_1y", 8, "2026-11", 9.0),
+            ("new", "purchase", 8, "2026-11", 800.0)]  # fmt: skip
+    orders = pd.DataFrame(
+        rows, columns=["accelerator_id", "purchase_option", "accelerators", "order_month", "commitment_usd"]
+    )
+    (told,) = sale_sentences(orders, ends)
+    assert told.startswith(
+        "old has not been sold new since 2024-02 (vendor page, 2026-02-01), and 12 of them are ordered for USD 1,000:"
+    )
+    assert sale_sentences(orders[:0], ends) == [] and sale_sentences(orders, ends[:0]) == []
 
 
 def test_unverified_specification(tiny):
