@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from aifactory.buyplan.governance import BY_DATE, is_firm
+from aifactory.buyplan.governance import BY_DATE, TEST_FIRST, is_firm
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.fleet.placed import BOUGHT
 from aifactory.inputs.plan import Plan
@@ -104,6 +104,17 @@ def _orders(orders: pd.DataFrame, owner: str) -> list[tuple]:
         place = "|".join(str(getattr(order, column)) for column in ORDER_PLACE)
         rows.append((_latest(order), name, owner, rule, ORDER, f"order|{place}|{nth}"))
     return rows
+
+
+def hosted_test(decision: str, orders: pd.DataFrame, plan: Plan) -> list[tuple]:
+    """The test of hosted models that a decision begins with: due before the first order, by whoever repeats the benchmark."""
+    if not decision.startswith(TEST_FIRST) or orders.empty:
+        return []
+    owner = plan.assumptions["planning_utilization"].owner_role
+    owners = [duty.owner_role for duty in plan.governance if "benchmark" in duty.name.lower()]
+    rule = "before the first order is signed: what is ordered for work that could stay hosted cannot be given back"
+    first = min(_latest(order) for order in orders.itertuples())
+    return [(first, TEST_FIRST, (*owners, owner)[0], rule, DECISION, "hosted test")]
 
 
 def _latest(order: object) -> pd.Timestamp:

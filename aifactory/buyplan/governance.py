@@ -15,6 +15,8 @@ from aifactory.units import MEGA, MONTHS_PER_YEAR, percent
 
 KINDS_NAMED = 3
 HOSTED_WHERE_CHEAPER = f"{HOSTED} where cheaper"
+#: How the decision begins where hosted models may cost far less than what is to be signed.
+TEST_FIRST = "Test hosted models on own prompts"
 #: Saving from which hosted models come before any order: about the error of a predicted capacity.
 HOSTED_FIRST_SHARE = 0.10
 #: Least saving that comes before any order, of the present value of all that the plan costs.
@@ -114,7 +116,7 @@ def hosted_first(comparisons: pd.DataFrame | None, plan_usd: float = 0.0) -> str
     if comparisons["present_value_usd"].iloc[0] - row["present_value_usd"] < HOSTED_FIRST_OF_PLAN * plan_usd:
         return ""
     return (
-        f"Test hosted models on own prompts before signing: they would cost {percent(-row['dearer_share'])} less for "
+        f"{TEST_FIRST} before signing: they would cost {percent(-row['dearer_share'])} less for "
         f"accelerators, people and storage ({row['note']})."
     )
 

@@ -22,7 +22,7 @@ from aifactory.buyplan.case import Case
 from aifactory.buyplan.choose import LAST_GAP, Chosen
 from aifactory.buyplan.compare import hosted_path
 from aifactory.buyplan.futures import block_demand
-from aifactory.buyplan.governance import HOSTED_FIRST_OF_PLAN, HOSTED_FIRST_SHARE, money
+from aifactory.buyplan.governance import HOSTED_FIRST_OF_PLAN, HOSTED_FIRST_SHARE, TEST_FIRST, money
 from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse, has_closed_form
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.problem import Problem
@@ -68,7 +68,7 @@ class Hosted:
         if used.empty or self.saving_share < HOSTED_FIRST_SHARE or saved < HOSTED_FIRST_OF_PLAN * plan_usd:
             return ""
         return (
-            f"Test hosted models on own prompts before signing: with {self._parts(used)} there, new orders and rented hours would cost "
+            f"{TEST_FIRST} before signing: with {self._parts(used)} there, new orders and rented hours would cost "
             f"{percent(self.saving_share)} less, people and storage included, {money(self.plan_usd - self.hosted_usd)} of {money(self.plan_usd)} of present value, weighed for risk "
             f"({self._source(used)})."
         )

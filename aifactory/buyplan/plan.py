@@ -18,7 +18,7 @@ from aifactory.buyplan.caveats import example_sentences, lifecycle_sentences, su
 from aifactory.buyplan.choose import Chosen, broken_first, choose_orders, quick_orders
 from aifactory.buyplan.compare import HOSTED, Resolve, api_frame, comparisons_frame, worse_policies
 from aifactory.buyplan.dimensions import cost_by_frame
-from aifactory.buyplan.duties import governance_frame
+from aifactory.buyplan.duties import governance_frame, hosted_test
 from aifactory.buyplan.examine import ExamineBasis
 from aifactory.buyplan.excluded import Cells
 from aifactory.buyplan.futures import FuturesBasis, futures_basis, problem_of, stream_paths
@@ -322,7 +322,7 @@ def with_dates(plan: BuyPlan, ws: Workspace, inventory: Inventory, ports: Sequen
         decisions=ws.table("decisions"),
         in_use=list(inventory.pools["accelerator_id"]),
         commitments=ws.table("commitments"),
-        ports=ports,
+        ports=[*ports, *hosted_test(plan.decision, plan.orders, ws.plan)],
         retiring=inventory.retiring_models,
     )
     told = lifecycle_sentences(plan.fleet, plan.orders, ws.table("lifecycle"))

@@ -6,7 +6,7 @@ from bp_company import PERIOD, make_plan
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aifactory.buyplan.duties import duty_months, governance_frame
+from aifactory.buyplan.duties import DECISION, duty_months, governance_frame, hosted_test
 
 ORDER = {"order_month": "2026-12", "start_month": "2027-02", "region": "eu", "accelerator_id": "acc", "band": "growth",
          "purchase_option": "purchase", "renewal": False, "order_index": 2, "accelerators": 8, "lead_time_weeks": 8.0}  # fmt: skip
@@ -22,6 +22,18 @@ def test_two_reports_name_the_same_dates(every, start, later):
     first = duty_months(every, start, "2026-10", 60)
     second = duty_months(every, start, str(pd.Period("2026-10", "M") + later), 60 - later)
     assert second == [month for month in first if month > pd.Period("2026-10", "M") + later]
+
+
+def test_a_test_that_comes_before_signing_has_a_date_and_an_owner():
+    """Orders that must be placed by 4 December and by 2 November: the test is due by then."""
+    rows = [("2026-12", "2027-01", 4.0), ("2026-11", "2027-02", 13.0)]
+    orders = pd.DataFrame(rows, columns=["order_month", "start_month", "lead_time_weeks"])
+    plan = make_plan(24)
+    (row,) = hosted_test("Test hosted models on own prompts before signing: ...", orders, plan)
+    assert row[0] == pd.Timestamp("2026-11-02") and row[4] == DECISION
+    assert row[2] == plan.assumptions["planning_utilization"].owner_role
+    assert hosted_test("Approve USD 1 of commitments", orders, plan) == []
+    assert hosted_test("Test hosted models on own prompts", orders[:0], plan) == []
 
 
 @given(st.integers(1, 24), st.integers(1, 12))
