@@ -37,6 +37,8 @@ PLATFORM_CLASSES = {
 EDGE_CLASS = "edge_on_device"
 #: What a device at the edge may draw; power and heat rule out server parts there.
 EDGE_MAX_TDP_W = 150
+#: Classes of work that is jobs.
+TRAINING_CLASSES = ("batch_training", "parameter_efficient_fine_tuning")
 SCENARIOS = ("conservative", "expected", "aggressive")
 BANDS = ("baseline", "growth", "surge")
 

@@ -287,7 +287,8 @@ def sale_sentences(orders: pd.DataFrame, lifecycle: pd.DataFrame) -> list[str]:
     if orders.empty:
         return []
     ends = lifecycle[lifecycle["event"] == "end_of_sale"].drop_duplicates("accelerator_id")
-    rows = orders[orders["purchase_option"].isin(OWN_SITE_OPTIONS)].merge(ends, on="accelerator_id")
+    bought = ["accelerator_id", "accelerators", "order_month", "commitment_usd"]
+    rows = orders.loc[orders["purchase_option"].isin(OWN_SITE_OPTIONS), bought].merge(ends, on="accelerator_id")
     late = rows[pd.to_datetime(rows["order_month"]) > rows["date"].map(end_date)]
     return [
         f"{accelerator} has not been sold new since {mine['date'].iloc[0]} ({mine['source'].iloc[0]}, {mine['as_of'].iloc[0]:%Y-%m-%d}), and "

@@ -22,6 +22,7 @@ from aifactory.buyplan.optimise.benders import OptimalPlan
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.order_months import with_successors
+from aifactory.buyplan.releases import written_by_approval
 from aifactory.buyplan.stress.replan import CLOSE_ROUNDS, Replanner
 from aifactory.buyplan.stress.world import world_of
 
@@ -61,29 +62,34 @@ def earlier_steps(steps: pd.DataFrame, period: str, book: pd.DataFrame | None = 
     Without what the order `book` (rows of the `commitments` contract) holds of them since, which counts for the earliest.
     """
     mine = steps[(steps["plan_period"].astype(str) < period) & (steps["kind"] == COMMITMENT)]
-    mine = mine[mine["plan_period"] == mine["plan_period"].max()]
-    left, rest = placed_since(mine, book), []
-    for step in mine.sort_values(["order_month"], kind="stable").itertuples() if left else ():
+    return beyond_book(mine[mine["plan_period"] == mine["plan_period"].max()], book).reset_index(drop=True)
+
+
+def beyond_book(steps: pd.DataFrame, book: pd.DataFrame | None) -> pd.DataFrame:
+    """Orders of one approved plan without what the order book holds of them since, which counts for the earliest."""
+    left, rest = placed_since(steps, book), {}
+    if not left:
+        return steps
+    for step in steps.sort_values("order_month", kind="stable").itertuples():
         key = tuple(getattr(step, name) for name in ORDERED)
         taken = min(left.get(key, 0), step.accelerators)
         left[key] = left.get(key, 0) - taken
-        rest.append((step.Index, step.accelerators - taken))
-    mine = mine.assign(accelerators=pd.Series(dict(rest))) if rest else mine
-    return mine[mine["accelerators"] > 0].reset_index(drop=True) if rest else mine.reset_index(drop=True)
+        rest[step.Index] = step.accelerators - taken
+    found = steps.assign(accelerators=pd.Series(rest))
+    return found[found["accelerators"] > 0]
 
 
 def placed_since(steps: pd.DataFrame, book: pd.DataFrame | None) -> dict[tuple[str, ...], int]:
     """Accelerators by place and way to pay that were ordered since a plan was approved, beyond what was signed on approval.
 
     steps : its rows of `approved_bands`. Orders of the book that name no plan or this one count from the month after its period,
-    but for those that approval wrote there itself, numbered by its period (`releases.firm_orders_book`).
+    but for those that approval wrote there itself (`releases.written_by_approval`).
     """
     if book is None or book.empty or steps.empty:
         return {}
     period = str(steps["plan_period"].max())
     plan = book["plan_period"].astype(object).fillna(period)
-    signed = book["order_id"].astype(str).str.fullmatch(rf"{period}-\d+") & book["plan_period"].notna()
-    since = (plan == period) & ~signed & (book["order_month"] > period)
+    since = (plan == period) & ~written_by_approval(book, period) & (book["order_month"] > period)
     return book[since].groupby(ORDERED)["accelerators"].sum().to_dict()
 
 

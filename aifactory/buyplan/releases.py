@@ -20,6 +20,8 @@ PLACE = ["region", "accelerator_id"]
 CAPACITY, COMMITMENT = "capacity", "commitment"
 EXPECTED = "expected"
 RENTED = ("on_demand", "spot")
+#: Source of orders that approval writes into the order book.
+BY_APPROVAL = "buy plan approved for {}"
 DIGITS = 6
 #: After every month.
 LAST = "9999-12"
@@ -65,9 +67,17 @@ def firm_orders_book(orders: pd.DataFrame, period: str, as_of: str) -> pd.DataFr
         end_month=firm["expires"].where(firm["expires"] != ""),
         usd_per_accelerator_hour=rent.round(DIGITS),
         upfront_usd=firm["upfront_usd"].round(2),
-        source=f"buy plan approved for {period}",
+        source=BY_APPROVAL.format(period),
         as_of=as_of,
     )[columns]
+
+
+def written_by_approval(book: pd.DataFrame, period: str) -> pd.Series:
+    """Rows of an order book that `firm_orders_book` made of the plan of a month: by source, or by number."""
+    number = book["order_id"].astype(str).str.fullmatch(rf"{period}-\d+")
+    return (book["plan_period"] == period).fillna(value=False) & (
+        number | (book["source"] == BY_APPROVAL.format(period))
+    )
 
 
 def _capacity(fleet: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:

@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 
 from aifactory.inputs.plan import Plan
-from aifactory.units import KILO, SECONDS_PER_HOUR
+from aifactory.units import KILO, SECONDS_PER_HOUR, TRAINING_CLASSES
 
-TRAINING_CLASSES = ("batch_training", "parameter_efficient_fine_tuning")
 WAIT_LIMIT = "slo_p95_wait_hours"
 LATENCY_LIMITS = ["slo_p95_ttft_ms", "slo_p95_tpot_ms", "slo_p95_e2e_ms"]
 FIRST_ANSWER = ["slo_p95_ttft_ms", "slo_p95_tpot_ms"]

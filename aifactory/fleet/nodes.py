@@ -151,8 +151,8 @@ def pool_level(streams: Streams, accelerators: np.ndarray, reserve: np.ndarray, 
     """Accelerators to hold in a pool, [T + 1]: the coincident maximum of each stream's hours with its own reserve [T + 1, K].
 
     At least its widest job beside the nodes that live work takes on average, in the months in which the stream of the job has
-    work; and as many whole nodes as hold the work with spares for a failure, alone, when one of its failure domains is down.
-    Accelerators as in `hourly_load`.
+    work; and as many whole nodes as hold the work with spares for a failure, alone, when one of its failure domains is down
+    (streams over as many domains together, those over others by themselves). Accelerators as in `hourly_load`.
     """
     mine = np.flatnonzero(streams.pool == pool)
     sites, size, spare = streams.site_terms

@@ -25,7 +25,7 @@ AT_THE_EDGE, EDGE_WORK = "edge", "edge_on_device"
 WHOLE_NODES = ("purchase", "lease")
 #: How providers write their regions, with an example.
 WRITTEN = {
-    "AWS": (r"[a-z]{2,3}(-[a-z]+)+-\d$", "us-east-1"), "GCP": (r"[a-z]+-[a-z]+\d+$", "europe-west4"), "Azure": (r"[a-z]+\d?$", "westeurope"),
+    "AWS": (r"[a-z]{2,4}(-[a-z]+)+-\d$", "us-east-1"), "GCP": (r"[a-z]+-[a-z]+\d+$", "europe-west4"), "Azure": (r"[a-z]+\d?$", "westeurope"),
 }  # fmt: skip
 
 

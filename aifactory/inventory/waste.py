@@ -27,6 +27,7 @@ from aifactory.inputs.sites import sites_in
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.service import NOT_IN_BILL, OWN_CHARGES
 from aifactory.inventory.spend import USAGE
+from aifactory.units import TRAINING_CLASSES
 
 IDLE, OVERSIZED, UNUSED, FAILED = (
     "idle between peaks",
@@ -34,6 +35,8 @@ IDLE, OVERSIZED, UNUSED, FAILED = (
     "commitment nobody used",
     "work that failed",
 )
+#: Work without any of them waits until there is room.
+LATENCY_LIMITS = ["slo_p95_ttft_ms", "slo_p95_tpot_ms", "slo_p95_e2e_ms"]
 CAUSES = (IDLE, OVERSIZED, UNUSED, FAILED)
 COLUMNS = ["cause", "subject", "usd", "share_of_usage", "how_computed", "owner_role", "action"]
 #: What to do about idle hours depends on how they are paid.
@@ -166,15 +169,16 @@ def _spare(ws: Workspace, pool: object, costs: pd.DataFrame, profile: pd.DataFra
     # what is rented in parts is given back in parts
     unit = math.gcd(int(node), int(pool.installed)) if float(pool.installed).is_integer() else 1
     peak = min(pool.utilization_mean * factor, 1.0) * pool.installed
-    waits = (known["request_pattern"] == "batch") & known["slo_p95_e2e_ms"].isna()
-    live = known[~waits & (known["service_unit"] != "accelerator_hour")]
-    domains = max((ws.plan.failure_domains.get(level, 0) for level in live["criticality"]), default=0)
-    factor = failure_factor(domains) if domains else 1.0
-    need = float(with_one_pool_down(peak * (1 + reserve), unit, factor))
+    waits = (known["request_pattern"] == "batch") & known[LATENCY_LIMITS].isna().all(axis=1)
+    live = known[~waits & ~known["workload_class"].isin(TRAINING_CLASSES)]
+    stated = [ws.plan.failure_domains.get(level, 0) for level in live["criticality"]]
+    domains = min(filter(None, stated), default=0)  # the fewer, the more each of them holds
+    with_spares = failure_factor(domains) if domains else 1.0
+    need = float(with_one_pool_down(peak * (1 + reserve), unit, with_spares))
     places = f", one of {domains} pools down" if domains else ""
     if sites > 1:
         at_least = max(peak * (1 + reserve), 1.0)  # every site keeps a node
-        need = float(with_one_pool_down(at_least, sites * node, factor))
+        need = float(with_one_pool_down(at_least, sites * node, with_spares))
         places += f", whole nodes at each of {sites:,} sites"
     spare = max(pool.installed - need, 0)
     return int(spare), f"the highest hour ({peak:.1f} busy) and a reserve of {100 * reserve:.0f} %{places}"

@@ -164,8 +164,8 @@ def _kpis(ws: Workspace, plan: BuyPlan, returns: Returns | None) -> list[Kpi]:
         and policies.loc["This plan", "present_value_usd"] > 0
     ):
         share = 1 - 1 / (1 + policies.loc["All on demand", "dearer_share"])
-        saved = usd_compact(policies.loc["All on demand", "present_value_usd"] * share)
-        gain = f"{saved} less at present value, the plan's own gain: people and storage included, same demand"
+        saved = policies.loc["All on demand", "present_value_usd"] * share
+        gain = f"{usd_compact(abs(saved))} {'less at present value, the gain of its own' if saved >= 0 else 'more at present value'}: people and storage included, same demand"
         kpis.append(Kpi("Accelerators against all on demand", pct(-share, 0), gain))
     use = expected(plan.capacity_use)
     hours = use[["useful_hours", "failed_hours", "idle_hours"]].sum()

@@ -304,19 +304,25 @@ def chargeback_section(ws: Workspace, review: Review) -> Group | Block:
     )
 
 
+#: What a charge is made of.
+PARTS = ["direct_cost", "pool_cost", "shared_cost"]
+
+
 def to_the_cent(rows: pd.DataFrame) -> pd.DataFrame:
-    """Charges in whole cents, USD, that add up to the bill as it is shown: the first row takes what rounding leaves, and the parts of a row its charge.
+    """Charges in whole cents, USD, that add up to the bill as it is shown: the first row takes what rounding leaves, and of a row its largest part.
 
     >>> charges = pd.DataFrame({"direct_cost": [Decimal("0.504"), Decimal("0.504")], "pool_cost": Decimal(0), "shared_cost": Decimal(0)})
     >>> [str(usd) for usd in to_the_cent(charges.assign(charge=charges["direct_cost"]))["charge"]]
     ['0.51', '0.50']
     """
-    found = rows.copy()
-    for name in ("direct_cost", "pool_cost", "charge"):
-        cents = [round(Decimal(amount), 2) for amount in rows[name]]
-        cents[0] += round(sum(map(Decimal, rows[name])), 2) - sum(cents)
-        found[name] = cents
-    return found.assign(shared_cost=found["charge"] - found["direct_cost"] - found["pool_cost"])
+    charges = [round(Decimal(amount), 2) for amount in rows["charge"]]
+    charges[0] += round(sum(map(Decimal, rows["charge"])), 2) - sum(charges)
+    parts = []
+    for row, charge in zip(rows[PARTS].itertuples(index=False), charges, strict=True):
+        cents = [round(Decimal(amount), 2) for amount in row]
+        cents[max(range(len(cents)), key=lambda at: abs(cents[at]))] += charge - sum(cents)
+        parts.append(cents)
+    return rows.assign(charge=charges, **dict(zip(PARTS, map(list, zip(*parts, strict=True)), strict=True)))
 
 
 def _undivided(pools: pd.Series) -> str:

@@ -143,14 +143,14 @@ def apart_in_unit(value: object, limit: object, unit: str) -> tuple[str, str]:
 
 
 def a_day(amount: float, before: float, month: str) -> str:
-    """What a day cost in a month and in the one before, USD / days; nothing where they have as many days or one is not known.
+    """What a day cost in a month and in the one before, USD / days; nothing where they have as many days or one is not known or nothing.
 
-    >>> a_day(31 * 17_159.0, 30 * 17_086.0, "2026-10"), a_day(31.0, 31.0, "2026-08")
-    ('USD 17,159 a day after USD 17,086', '')
+    >>> a_day(31 * 17_159.0, 30 * 17_086.0, "2026-10"), a_day(31.0, 31.0, "2026-08"), a_day(31.0, 0.0, "2026-10")
+    ('USD 17,159 a day after USD 17,086', '', '')
     """
     now = pd.Period(month, "M")
     days, days_before = now.days_in_month, (now - 1).days_in_month
-    if days == days_before or is_missing(amount) or is_missing(before):
+    if days == days_before or is_missing(amount) or is_missing(before) or not before > 0:
         return ""
     return f"{usd(amount / days)} a day after {usd(before / days_before)}"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from aifactory.buyplan.releases import firm_orders_book, release_steps
+from aifactory.buyplan.releases import firm_orders_book, release_steps, written_by_approval
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.hold import writing
@@ -71,11 +71,11 @@ def _approve(buy_plan: BuyPlan, folder: Path, *, force: bool) -> Path:
 
 
 def _book(path: Path | None, firm: pd.DataFrame, period: str) -> pd.DataFrame:
-    """The order book with the firm orders of a plan in place of those that a plan of the same period placed before."""
+    """The order book with the firm orders of a plan in place of those that a plan of the same period signed before."""
     contract = load_contract("commitments")
     held = read_table(path, contract).frame if path else contract.empty()
     held = held.assign(as_of=held["as_of"].dt.strftime("%Y-%m-%d"))
-    kept = held[held["plan_period"].isna() | (held["plan_period"] != period)]
+    kept = held[~written_by_approval(held, period)]
     return pd.concat([kept.astype(object), firm.astype(object)], ignore_index=True)[contract.columns]
 
 

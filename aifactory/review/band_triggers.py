@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.keep import ORDERED, placed_since
+from aifactory.buyplan.keep import ORDERED, beyond_book, placed_since
 from aifactory.buyplan.releases import COMMITMENT, PLACE
 from aifactory.review.guardrails import APPROACHING_MONTHS, TREND_MONTHS, months_to_trigger
 from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH, MONTHS_PER_YEAR
@@ -165,8 +165,10 @@ def _as_in(month: str, monthly: pd.DataFrame, usual: Usual | None) -> pd.DataFra
     return monthly.assign(units=units)
 
 
-def not_followed(steps: pd.DataFrame, approved: pd.DataFrame, states: pd.DataFrame, period: str) -> list[str]:
-    """Orders of the approved plan due within a year that no measured load can release: the plan has no work there by then."""
+def not_followed(
+    steps: pd.DataFrame, approved: pd.DataFrame, states: pd.DataFrame, period: str, book: pd.DataFrame | None = None
+) -> list[str]:
+    """Orders of the approved plan due within a year that no measured load can release, and that the `book` does not hold: the plan has no work there by then."""
     if approved.empty or approved["load_accelerators"].isna().all():
         return []
     last, plan_period = str(pd.Period(period, "M") + MONTHS_PER_YEAR), str(approved["plan_period"].iloc[0])
@@ -175,7 +177,7 @@ def not_followed(steps: pd.DataFrame, approved: pd.DataFrame, states: pd.DataFra
     return [
         f"the trigger of {row.accelerators} {row.accelerator_id} in {row.region}, to be ordered in {row.order_month}: no "
         "work that was measured is there in that month by the plan, so that its date decides"
-        for row in steps[due].itertuples(index=False)
+        for row in beyond_book(steps[due], book).itertuples(index=False)
         if (row.region, row.accelerator_id, row.order_month) not in seen
     ]
 

@@ -433,7 +433,7 @@ def _not_computed(
         )
     found += [] if len(now) else [f"units, forecast score and steps of the plan: no demand was measured in {ws.period}"]
     if len(now):
-        found += not_followed(ws.table("approved_bands"), approved, steps, ws.period)
+        found += not_followed(ws.table("approved_bands"), approved, steps, ws.period, ws.table("commitments"))
     found += not_booked(ws.table("approved_bands"), steps, ws.table("commitments"))
     found += [] if ws.has("pools") else ["capacity triggers and the utilisation floor: no pool readings"]
     if not ws.has("billing"):

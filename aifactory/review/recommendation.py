@@ -2,7 +2,8 @@
 
 Orders of the approved plan and of today's, both without renewals (of today's too those of terms that the approved plan signed
 on approval: the order book ends them), are matched accelerator by accelerator, place by place and way to pay by way to pay:
-those of one month first, the others in the order of their months. Orders are placed once a quarter, so a shift of less
+in the order of their months, or those of one month
+first where that shifts fewer. Orders are placed once a quarter, so a shift of less
 than a quarter is none:
 
     keep          today's plan orders it within two months of then
@@ -18,6 +19,7 @@ again. A step counts as placed once the book holds its order or a decision relea
 from __future__ import annotations
 
 from collections import deque
+from copy import deepcopy
 
 import numpy as np
 import pandas as pd
@@ -103,7 +105,7 @@ def _both(released: pd.DataFrame, booked: dict[tuple[str, ...], int]) -> list[tu
 
 
 def _is_released(mine: pd.DataFrame, states: pd.DataFrame) -> np.ndarray:
-    """Steps that a decision released."""
+    """Steps that a decision released, or whose order the book holds."""
     placed = states[(states["state"] == RELEASED) & (states["kind"] == COMMITMENT)]
     done = set(placed[STEP].itertuples(index=False, name=None))
     return np.array([row in done for row in mine[STEP].itertuples(index=False, name=None)], dtype=bool)
@@ -146,9 +148,18 @@ def _queue(orders: pd.DataFrame, key: tuple[str, ...]) -> deque[list]:
 
 
 def _matched(approved: deque[list], today: deque[list], last: str) -> list[tuple]:
-    """Action, accelerators, months and money of each matched or unmatched part of two queues, those of one month first."""
+    """Action, accelerators, months and money of each matched or unmatched part of two queues.
+
+    In the order of their months, or those of one month first where fewer accelerators are then pulled forward or deferred.
+    """
+    ways = [_paired(deepcopy(approved), deepcopy(today), last, same_first=first) for first in (True, False)]
+    return min(ways, key=lambda rows: sum(row[1] for row in rows if row[0] in (FORWARD, DEFER)))
+
+
+def _paired(approved: deque[list], today: deque[list], last: str, *, same_first: bool) -> list[tuple]:
+    """`_matched` in one of its two ways."""
     rows = []
-    for then, now in ((then, now) for then in approved for now in today if then[0] == now[0]):
+    for then, now in ((then, now) for then in approved for now in today if same_first and then[0] == now[0]):
         if count := min(then[1], now[1]):
             rows.append((HOLD, count, then[0], now[0], count * then[2], count * now[2]))
             then[1], now[1] = then[1] - count, now[1] - count

@@ -255,6 +255,7 @@ def test_hardware_that_is_no_longer_sold_new_is_named_with_what_is_ordered():
     orders = pd.DataFrame(
         rows, columns=["accelerator_id", "purchase_option", "accelerators", "order_month", "commitment_usd"]
     )
+    orders = orders.assign(source="quote", as_of="2026-10-01")
     (told,) = sale_sentences(orders, ends)
     assert told.startswith(
         "old has not been sold new since 2024-02 (vendor page, 2026-02-01), and 12 of them are ordered for USD 1,000:"

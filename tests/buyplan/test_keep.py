@@ -53,7 +53,7 @@ def test_steps_that_the_order_book_holds_are_to_come_no_more():
     """Of 8 and 4 approved 10 were ordered since, 8 of them under the plan's name: two of the last are left."""
     steps = pd.DataFrame({"plan_period": "2026-07", "kind": "commitment", "region": "eu", "accelerator_id": "acc",
                           "purchase_option": "lease", "accelerators": [4, 8], "order_month": ["2027-02", "2026-11"]})  # fmt: skip
-    about = {"region": "eu", "accelerator_id": "acc", "purchase_option": "lease"}
+    about = {"region": "eu", "accelerator_id": "acc", "purchase_option": "lease", "source": "order log"}
     rows = [
         (4, "2026-08", "2026-07", "2026-07-01"),
         (8, "2026-09", "2026-07", "quay-2"),

@@ -105,7 +105,7 @@ def test_an_empty_pool_and_an_empty_bill_waste_nothing(mini_ws, mini):
 # a pool larger than its peak
 
 
-def spare(ws, inventory, installed, utilization, peak):
+def spare(ws, inventory, installed, utilization, peak, names=("chat",)):
     pool = pd.Series(
         {
             "pool_id": "p",
@@ -115,8 +115,8 @@ def spare(ws, inventory, installed, utilization, peak):
             "accelerator_id": "nvidia-h100-sxm",
         }
     )
-    costs = pd.DataFrame({"use_case": ["chat"], "pool": ["p"]})
-    profile = pd.DataFrame({"use_case_id": ["chat"], "region": ["us"], "peak_to_average": [peak]})
+    costs = pd.DataFrame({"use_case": names, "pool": "p"})
+    profile = pd.DataFrame({"use_case_id": names, "region": "us", "peak_to_average": peak})
     return waste._spare(ws, pool, costs, profile)[0]  # noqa: SLF001
 
 
@@ -137,6 +137,8 @@ def test_what_a_failure_needs_is_not_given_back_by_hand(changed, inventory):
     for pools, expected in ((2, 0), (3, 8)):
         ws = changed(plan={"failure_domains": {"customer_facing": pools}})
         assert spare(ws, inventory, 32.0, 0.2, 1.5) == expected
+    both = changed(plan={"failure_domains": {"customer_facing": 2, "internal": 12}})
+    assert spare(both, inventory, 32.0, 0.2, 1.5, names=("chat", "images")) == 0  # whatever shares the pool
     assert spare(changed(plan={"failure_domains": {"critical": 2}}), inventory, 32.0, 0.2, 1.5) == 16
 
 

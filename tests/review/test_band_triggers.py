@@ -93,7 +93,13 @@ def test_orders_that_the_book_holds_wait_for_nothing():
     steps = pd.concat(
         [step(1.5, order_month="2026-10", **buy), step(1.5, order_month="2026-09", **buy)], ignore_index=True
     )
-    about = {"region": "us", "accelerator_id": "h100", "purchase_option": "purchase", "order_id": "o-1"}
+    about = {
+        "region": "us",
+        "accelerator_id": "h100",
+        "purchase_option": "purchase",
+        "order_id": "o-1",
+        "source": "order log",
+    }
     rows = [about | {"accelerators": 8, "order_month": "2026-09", "plan_period": None},
             about | {"accelerators": 4, "order_month": "2026-10", "plan_period": "2026-07"},
             about | {"accelerators": 99, "order_month": "2026-08", "plan_period": "2026-07", "order_id": "2026-07-01"}]  # fmt: skip
@@ -219,6 +225,9 @@ def test_an_order_for_a_pool_without_work_by_then_is_said_not_hidden():
     (said,) = not_followed(steps, plan(), states, PERIOD)
     assert said.startswith("the trigger of 8 tpu in us, to be ordered in 2026-12: no work")
     assert not_followed(steps.assign(order_month="2027-11"), plan(), states, PERIOD) == []  # more than a year ahead
+    row = {"region": "us", "accelerator_id": "tpu", "purchase_option": "on_demand", "accelerators": 8, "order_month": "2026-09",
+           "plan_period": None, "order_id": "o-1", "source": "order log"}  # fmt: skip
+    assert not_followed(steps.reset_index(drop=True), plan(), states, PERIOD, pd.DataFrame([row])) == []
 
 
 def test_months_to_the_trigger_follow_the_line_of_the_loads():

@@ -75,8 +75,14 @@ def test_an_order_that_a_decision_released_is_placed():
 
 def book(*rows):
     """Order book of (accelerators, order month, plan period and number) for the place and terms of `orders`."""
-    about = {"region": "us", "accelerator_id": "h100", "purchase_option": "lease", "order_id": "o-1"}
-    names = ["accelerators", "order_month", "plan_period", "order_id"]
+    about = {
+        "region": "us",
+        "accelerator_id": "h100",
+        "purchase_option": "lease",
+        "order_id": "o-1",
+        "source": "order log",
+    }
+    names = ["accelerators", "order_month", "plan_period", "order_id", "source"]
     return pd.DataFrame([about | dict(zip(names, row, strict=False)) for row in rows])
 
 
@@ -114,12 +120,21 @@ def test_orders_of_one_month_stand_though_others_come_earlier():
     assert {row[0]: sum(other[1] for other in found if other[0] == row[0]) for row in found} == {"keep": 88, "new": 24}
 
 
+def test_orders_that_all_move_a_little_stay_though_two_share_a_month():
+    """January and March become March and April: two months and one, not none and three."""
+    assert [
+        row[:2]
+        for row in actions([("2027-01", 8, 8.0), ("2027-03", 8, 8.0)], [("2027-03", 8, 8.0), ("2027-04", 8, 8.0)])
+    ] == [("keep", 8)] * 2
+
+
 def test_orders_entered_under_the_plan_that_asked_for_them_are_placed():
     """What approval wrote bears its number; what was entered under its name since was a step of it."""
     steps = orders(*APPROVED).assign(plan_period="2026-07")
     signed, later = (8, "2026-10", "2026-07", "2026-07-03"), (8, "2026-09", "2026-07")
     assert placed_since(steps, book(signed, later)) == {("us", "h100", "lease"): 8}
     assert placed_since(steps, book((8, "2026-09", "2026-04"))) == {}
+    assert placed_since(steps, book((8, "2026-10", "2026-07", "PO-4711", "buy plan approved for 2026-07"))) == {}
     states = steps.assign(state="released").head(1)
     assert not_booked(steps, states, book(signed, later)) == []
     assert recommend(steps, states, orders(), PERIOD, book(later)).equals(
@@ -160,6 +175,7 @@ def test_what_follows_a_term_signed_on_approval_is_no_new_order():
     """Eight signed for a year from November: eight of the ten that today's plan orders a year on are their renewal."""
     term = {
         "order_id": "2026-09-01",
+        "source": "order log",
         "plan_period": "2026-09",
         "end_month": "2027-11",
         "accelerators": 8,

@@ -96,7 +96,7 @@ def test_spare_room_is_there_once(mini_ws):
     demand = two_use_cases(4.0, 4.0)
     demand.pools = inventory(pools=[("us", H100, "purchase", 8.0)]).pools
     mine = market(
-        mini_ws, demand, offer(mini_ws), offer(mini_ws, accelerator_id=A100, usd_per_accelerator_hour=0.4), today=A100
+        mini_ws, demand, offer(mini_ws), offer(mini_ws, accelerator_id=A100, usd_per_accelerator_hour=0.5), today=A100
     )
     costs = with_ends(price_cells(mine, three_cells()).assign(total_usd=lambda found: found["compute_usd"]))
     alone = costs.set_index(KEYS)["compute_usd"]

@@ -103,9 +103,20 @@ def test_devices_without_their_host_are_priced_with_it(workspace, put):
         ("a2-highgpu-1g", "on_demand"): pytest.approx(2.93 + 0.74), ("a2-highgpu-1g", "spot"): pytest.approx(1.22 + 0.37),
         ("a2-highgpu-2g", "on_demand"): pytest.approx(2.93 + 0.74), ("a2-highgpu-2g", "spot"): pytest.approx(1.17 + 0.37),
         ("g2-standard-4", "on_demand"): pytest.approx(0.56 + 0.14), ("g2-standard-4", "spot"): pytest.approx(0.22 + 0.06),
-        ("TPU-VM x4", "on_demand"): pytest.approx(2.7), ("TPU-VM x8", "on_demand"): pytest.approx(2.7),
+        ("tpu-v6e-4", "on_demand"): pytest.approx(2.7), ("tpu-v6e-8", "on_demand"): pytest.approx(2.7),
     }  # fmt: skip
     assert done.left_out["accelerators without the price of their host"] == 2  # me-west1, T4
+
+
+def test_hosts_that_are_not_there_or_have_no_spot_price_add_nothing(workspace, put):
+    """Without a row of a host the devices are left out; a spot price of 0 of the host is none of the whole."""
+    alone = "\n".join(line for line in GOOGLE.splitlines() if not line.startswith(("a2", "g2"))) + "\n"
+    (done,) = refresh(workspace, put("catalogs/v8/gcp/vms.csv", alone))
+    assert done.error == "" and done.left_out["accelerators without the price of their host"] == 5
+    free = GOOGLE.replace("us-central1-a,0.74,0.37", "us-central1-a,0.74,0")
+    refresh(workspace, put("catalogs/v9/gcp/vms.csv", free))
+    rows = held(workspace)
+    assert rows.loc[rows["sku"] == "a2-highgpu-1g", "purchase_option"].tolist() == ["on_demand"]
 
 
 @pytest.mark.parametrize(
@@ -125,6 +136,13 @@ def test_a_stated_form_factor_decides_between_variants(workspace, put, sku, devi
     (done,) = refresh(workspace, put("v8/runpod/vms.csv", f"{head}{sku},{device},1,2.4,0.0,EU,{about}\n"))
     assert held(workspace)["accelerator_id"].tolist() == [accelerator]
     assert done.left_out == {}  # a spot price of 0 is none
+
+
+def test_an_nvl_is_a_pcie_card(workspace, put):
+    about = "\"{'Gpus': [{'Name': 'H100 PCIe', 'MemoryInfo': {'SizeInMiB': 95830}}]}\""
+    head = "InstanceType,AcceleratorName,AcceleratorCount,Price,Region,GpuInfo\n"
+    refresh(workspace, put("v8/runpod/vms.csv", f"{head}x,H100,1,2.4,EU,{about}\n"))
+    assert held(workspace)["accelerator_id"].tolist() == ["nvidia-h100-nvl"]
 
 
 def test_a_form_factor_that_the_catalogue_lacks_is_no_other_one(workspace, put):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import csv
 import json
 import math
@@ -19,7 +18,8 @@ from aifactory.errors import InputError
 from aifactory.inputs.csv_text import read_csv_text
 from aifactory.inputs.exchange_rates import OURS, rate_of
 from aifactory.inputs.guard import STARTS
-from aifactory.inputs.importers.prices.names import Names, form_factor
+from aifactory.inputs.importers.prices.hosts import TPU_HOST, gpu_memory, with_hosts
+from aifactory.inputs.importers.prices.names import form_factor
 from aifactory.inputs.importers.prices.offers import FORMULA, PER_ACCELERATOR, RESERVED, Found, Source
 from aifactory.inputs.yaml_file import UniqueKeys
 from aifactory.units import HOURS_PER_MONTH, MEGA
@@ -29,10 +29,9 @@ MOST_HOSTED_USD = 10_000  # a million tokens, an image or a minute; the dearest 
 EARLIEST_STAMP, LATEST_STAMP = 946_684_800, 2**32  # 1 January 2000; four bytes
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 NO_NUMBER = "price that is no number, or negative"
-#: Memory of a device that SkyPilot lists by its bare name, GB: the larger one has it in its name (A100-80GB).
-BARE_GB = {"A100": 40.0, "V100": 16.0}
 #: Keys and marks of a GpuInfo cell around the name of the device.
 GPU_NAME = re.compile(r"['{}:,\[\]]")
+USD = {"price": "Price", "spot": "SpotPrice"}
 SKYPILOT = ("InstanceType", "AcceleratorName", "AcceleratorCount", "Price", "Region")
 GPUHUNT = ("instance_name", "location", "price", "gpu_count", "gpu_name", "gpu_memory", "spot")
 PROVIDERS = {
@@ -40,6 +39,8 @@ PROVIDERS = {
     "nebius": "Nebius", "oci": "Oracle", "vastai": "Vast.ai", "vast": "Vast.ai", "datacrunch": "Verda (DataCrunch)",
     "verda": "Verda (DataCrunch)", "digitalocean": "DigitalOcean", "vultr": "Vultr", "scaleway": "Scaleway",
 }  # fmt: skip
+#: Sellers whose instances bear the name of their device, in gpuhunt, whatever their number of them.
+NAMED_BY_DEVICE = ("RunPod",)
 ON_DEMAND, SPOT = ("on_demand", 0, 0.0), ("spot", 0, 0.0)
 
 
@@ -88,7 +89,7 @@ def skypilot(path: Path, source: Source) -> Found:
 
     Spot is given by zone; the median over the zones of a region stands for it, and 0 for none. GPUs of Google Cloud stand
     without an instance, at the price of the devices alone: that of the host that holds so many is added
-    (`_with_hosts`).
+    (`hosts.with_hosts`).
     """
     text, _ = read_csv_text(path)
     found, as_of, provider = Found("SkyPilot catalogue", rows=len(text)), needs_date(source), _provider(source, path)
@@ -100,7 +101,9 @@ def skypilot(path: Path, source: Source) -> Found:
     rows["spot"] = rows["spot"].where(rows["spot"] >= 0)  # of a zone: a negative one must not move the median
     rows = rows.assign(unread=stated - rows["price"].notna() - rows["spot"].notna())
     rows["spot"] = rows["spot"].where(rows["spot"] > 0)
-    rows = _with_hosts(rows, text[text["AcceleratorName"].str.strip() == ""], source.names, found)
+    hosts = text[text["AcceleratorName"].str.strip() == ""]
+    hosts = hosts.assign(**{name: hosts[column].map(number).astype(float) for name, column in USD.items()})
+    rows = with_hosts(rows, hosts, source.names, found)
     keys = ["InstanceType", "AcceleratorName", "AcceleratorCount", "Region"]
     for (sku, device, count, region), group in rows.groupby(keys, sort=False):
         found.left_out[NO_NUMBER] += int(group["unread"].sum())
@@ -109,47 +112,11 @@ def skypilot(path: Path, source: Source) -> Found:
             continue
         prices = {ON_DEMAND: group["price"].median(), SPOT: group["spot"].median()}
         about = str(group.iloc[0].get("GpuInfo", ""))
-        memory, form = _gpu_memory(about, device), form_factor(f"{sku} {GPU_NAME.sub(' ', about)}")
-        sku = str(sku) if sku else str(device)
+        memory, form = gpu_memory(about, device), form_factor(f"{sku} {GPU_NAME.sub(' ', about)}")
+        sku = str(sku) if sku and sku != TPU_HOST else str(device)
         found.add(source, provider=provider, sku=sku, region=str(region), device=str(device), count=number(count),
                   prices=_stated(found, prices), as_of=as_of, memory_gb=memory, form=form)  # fmt: skip
     return found
-
-
-def _with_hosts(rows: pd.DataFrame, hosts: pd.DataFrame, names: Names, found: Found) -> pd.DataFrame:
-    """Rows with the instance and its price where they name devices alone: the cheapest host of the region made for so many of them.
-
-    rows : InstanceType, AcceleratorName, AcceleratorCount, Region, price and spot of each zone; hosts : rows without accelerators.
-    Devices whose host is not known by the catalogue or not in the file are left out. TPUs hold their host.
-    """
-    bare = (rows["InstanceType"].str.strip() == "") & ~rows["AcceleratorName"].str.match(r"(?i)\s*tpu")
-    if not bare.any():
-        return rows
-    priced = hosts.assign(price=hosts["Price"].map(number), spot=hosts["SpotPrice"].map(number))
-    priced = priced.groupby(["Region", "InstanceType"], as_index=False)[["price", "spot"]].median()
-    parts = [rows[~bare]]
-    for (device, count, region), group in rows[bare].groupby(
-        ["AcceleratorName", "AcceleratorCount", "Region"], sort=False
-    ):
-        memory = _gpu_memory(group.iloc[0].get("GpuInfo", ""), device)
-        accelerator, many, why_not = names.find("", str(device), number(count), memory)
-        fits = {name for name, held in names.types.items() if held == (accelerator, many)}
-        there = priced[
-            (priced["Region"] == region) & priced["InstanceType"].str.lower().isin(fits) & (priced["price"] > 0)
-        ]
-        if why_not or there.empty:
-            found.left_out[why_not or "accelerators without the price of their host"] += 1
-            continue
-        host = there.loc[there["price"].idxmin()]
-        both = {name: group[name] + host[name] for name in ("price", "spot")}
-        parts.append(group.assign(InstanceType=host["InstanceType"], **both))
-    return pd.concat(parts, ignore_index=True)
-
-
-def _gpu_memory(text: str, device: str) -> float:
-    """Memory of one device, GB, from the GpuInfo cell (a Python literal), else that which SkyPilot means by the bare name."""
-    match = re.search(r"'SizeInMiB': (\d+)", str(text))
-    return float(ast.literal_eval(match.group(1))) * 2**20 / 1e9 if match else BARE_GB.get(str(device), math.nan)
 
 
 def _stated(found: Found, prices: dict) -> dict:
@@ -178,7 +145,12 @@ def gpuhunt(path: Path, source: Source) -> Found:
         provider = row.get("provider", "").strip()
         provider = PROVIDERS.get(provider.lower(), provider) or _provider(source, path)
         form = form_factor(f"{row['instance_name']} {row['gpu_name']}")
-        found.add(source, provider=provider, sku=row["instance_name"], region=row["location"], device=row["gpu_name"],
+        sku = (
+            f"{row['instance_name']} x{number(row['gpu_count']):g}"
+            if provider in NAMED_BY_DEVICE
+            else row["instance_name"]
+        )
+        found.add(source, provider=provider, sku=sku, region=row["location"], device=row["gpu_name"],
                   count=number(row["gpu_count"]), memory_gb=number(row["gpu_memory"]), as_of=as_of, form=form,
                   prices=_stated(found, {SPOT if spot else ON_DEMAND: number(row["price"])}))  # fmt: skip
     return found

@@ -121,7 +121,10 @@ class Names:
         if name in HALVES and count and count % 2 == 0:
             count, name = count / 2, name.removesuffix("SUPERCHIP")
         accelerator = self._named(name, memory_gb)
-        if form and (named := FORM.search(accelerator)) and named.group(1) != form:
+        named = FORM.search(accelerator)
+        if (
+            form and named and named.group(1) != form and (named.group(1), form) != ("nvl", "pcie")
+        ):  # an NVL is a PCIe card
             accelerator = f"{accelerator[: named.start()]}-{form}"
             accelerator = accelerator if accelerator in self.ids else ""
         if not accelerator:
