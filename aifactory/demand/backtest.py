@@ -76,6 +76,13 @@ def default_plan(length: int, season: int, horizon: int) -> Plan:
     return Plan(season, horizon, horizon, least)
 
 
+#: Share of what came below which the changes of the past are no unit for its errors, and what is said then.
+HARDLY = 0.01
+HARDLY_CHANGED = (
+    "the past hardly changed beside what came: errors in the unit of its changes, MASE and scaled pinball, say little"
+)
+
+
 def backtest_series(
     values: np.ndarray, observed: np.ndarray, plan: Plan, extra: Mapping[str, Forecaster] | None = None
 ) -> Backtest:
@@ -113,6 +120,8 @@ def backtest_series(
         actual = values[origin : origin + plan.horizon][seen]
         forecast = forecast_series(past, plan.season, plan.horizon, LEVELS, extra)
         unit = naive_error(past, plan.season)
+        if len(actual) and unit < HARDLY * np.abs(actual).mean():
+            notes[HARDLY_CHANGED] += 1
         methods[forecast.method] += 1
         notes.update(forecast.notes)
         rows.append(_score(actual, forecast.point[seen], forecast.quantiles[:, seen], unit))

@@ -14,7 +14,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, table
 from aifactory.report.buy_plan_charts import PLAN
 from aifactory.report.buy_plan_guard import of_a_plan
-from aifactory.report.text import date_name, month_name
+from aifactory.report.text import date_name, month_name, pct, span
 
 OFFER = ["accelerator_id", "region", "purchase_option"]
 #: Marks behind a price, and what they mean.
@@ -86,3 +86,11 @@ def _terms(row: object, doubts: str) -> str:
     return (
         f"{OPTION_NAMES[row.purchase_option]}{until}; {row.provider}, {date_name(row.as_of)}, {row.confidence}{doubts}"
     )
+
+
+def last_nodes(orders: pd.DataFrame) -> str:
+    """How far hours may fall until the last node of an order no longer pays, which works for fewer hours than the first."""
+    kept = orders["price_fall_kept"].dropna() if "price_fall_kept" in orders else pd.Series(dtype=float)
+    if kept.empty:
+        return ""
+    return f" The last node of each order works less, and pays until hours fall by {span(pct(kept.min(), 0), pct(kept.max(), 0))} (orders below)."

@@ -46,7 +46,7 @@ from aifactory.report.buy_plan_money import (
     tco_section,
     unit_section,
 )
-from aifactory.report.buy_plan_orders import table_orders
+from aifactory.report.buy_plan_orders import last_nodes, table_orders
 from aifactory.report.buy_plan_returns import hours_are_rented, told_rival, used_prices
 from aifactory.report.buy_plan_sensitivity import chart_tornado, sensitivity_section, table_tornado
 from aifactory.report.buy_plan_ways import reached
@@ -165,7 +165,7 @@ def _kpis(ws: Workspace, plan: BuyPlan, returns: Returns | None) -> list[Kpi]:
     ):
         share = 1 - 1 / (1 + policies.loc["All on demand", "dearer_share"])
         saved = policies.loc["All on demand", "present_value_usd"] * share
-        gain = f"{usd_compact(abs(saved))} {'less at present value, the gain of its own' if saved >= 0 else 'more at present value'}: people and storage included, same demand"
+        gain = f"{usd_compact(abs(saved))} {'less at present value: what the plan gains' if saved >= 0 else 'more at present value'}; people and storage included, same demand"
         kpis.append(Kpi("Accelerators against all on demand", pct(-share, 0), gain))
     use = expected(plan.capacity_use)
     hours = use[["useful_hours", "failed_hours", "idle_hours"]].sum()
@@ -381,7 +381,7 @@ def financing_section(plan: BuyPlan) -> Block:
     return section(
         question,
         f"The cheapest commitment pays above {pays} of the hours{where}. "
-        f"Prices are kept at today's level; {falls}{already}",
+        f"Prices are kept at today's level; {falls}{already}{last_nodes(plan.orders)}",
     )
 
 

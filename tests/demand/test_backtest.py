@@ -186,3 +186,14 @@ def test_library_models_compete_and_never_break_the_backtest(tmp_path):
     )
     assert helped["mase"] <= 1.05 * alone["mase"]
     assert "Auto" in helped["method"] or "MSTL" in helped["method"]
+
+
+def test_a_past_that_hardly_changed_is_no_unit_and_says_so():
+    """A thousandth of a request a day, then hundreds: the errors are thousands of times the changes of the past."""
+    values = np.r_[np.tile([0.0, 0.001], 30), np.full(14, 300.0)]
+    found = backtest_series(values, np.ones(len(values), dtype=bool), Plan(1, 7, 7, 60))
+    assert any("hardly changed" in note for note in found.notes)
+    steady = 100 + np.tile([0.0, 5.0, 2.0], 30)
+    assert not any(
+        "hardly changed" in note for note in backtest_series(steady, np.ones(90, dtype=bool), Plan(1, 7, 7, 60)).notes
+    )

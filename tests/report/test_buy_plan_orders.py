@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.report.buy_plan_charts import chart_break_even
-from aifactory.report.buy_plan_orders import price_doubts, table_orders
+from aifactory.report.buy_plan_orders import last_nodes, price_doubts, table_orders
 
 
 def test_old_prices_and_those_of_another_region_are_marked():
@@ -57,3 +57,12 @@ def test_a_purchase_that_is_the_only_way_to_pay_is_an_offer(mini_ws):
     hours = pd.DataFrame([{**offer, "purchase_option": name} for name in ("on_demand", "spot")])
     rented = chart_break_even(mini_ws, SimpleNamespace(**{**vars(plan), "options": hours}))
     assert "hailo-8 in eu: no commitment is offered" in rented.text
+
+
+def test_the_last_nodes_of_orders_hold_for_less():
+    kept = pd.DataFrame({"price_fall_kept": [0.04, 0.23, np.nan]})
+    assert (
+        last_nodes(kept).strip()
+        == "The last node of each order works less, and pays until hours fall by 4 % to 23 % (orders below)."
+    )
+    assert last_nodes(kept.tail(1)) == last_nodes(pd.DataFrame()) == ""

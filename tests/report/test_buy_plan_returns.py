@@ -225,10 +225,10 @@ def test_how_far_prices_may_fall_leaves_out_what_costs_more_already():
         options = pd.DataFrame(
             rows, columns=["accelerator_id", "region", "break_even_utilization", "price_fall_tolerated"]
         )
-        return first_screen.financing_section(SimpleNamespace(need=[1], options=options)).text
+        return first_screen.financing_section(SimpleNamespace(need=[1], options=options, orders=pd.DataFrame())).text
 
     bought = pd.DataFrame({"purchase_option": ["purchase"], "break_even_utilization": [np.nan]})
-    only = first_screen.financing_section(SimpleNamespace(need=[1], options=bought)).text
+    only = first_screen.financing_section(SimpleNamespace(need=[1], options=bought, orders=pd.DataFrame())).text
     assert "No hours of these accelerators are rented, so there is no use from which purchase pays" in only
     assert "on-demand prices could fall by 20 % to 50 % before these commitments cost more" in said(0.5, 0.2)
     assert "fall by 50 % before" in said(0.5, -0.04) and "Those for a in y cost more there already." in said(0.5, -0.04)

@@ -167,6 +167,11 @@ def test_an_older_list_says_nothing_of_offers_held_since(workspace, put):
     assert done.gone.empty and done.added
 
 
+def test_azure_items_without_their_page_are_read_too(workspace, put):
+    (done,) = refresh(workspace, put("azure.json", [AZURE_ITEM]))
+    assert (done.added, done.format) == (1, "Azure retail prices")
+
+
 def test_cloud_services_are_no_machines(workspace, put):
     role = AZURE_ITEM | {"retailPrice": 120.0, "productName": "NDsr H100 v5 Series Cloud Services"}
     (done,) = refresh(workspace, put("azure.json", {"Items": [AZURE_ITEM, role]}))

@@ -362,6 +362,8 @@ def _header(begin: str) -> list[str]:
 def _from_json(held: Any, source: Source) -> Found:
     if isinstance(held, dict) and isinstance(held.get("Items"), list):
         return azure_retail(held | {"Items": [item for item in held["Items"] if isinstance(item, dict)]}, source)
+    if isinstance(held, list) and held and all(isinstance(i, dict) and "armSkuName" in i for i in _some(held)):
+        return azure_retail({"Items": [item for item in held if isinstance(item, dict)]}, source)
     if isinstance(held, list) and held and all(isinstance(i, dict) and "instance_type" in i for i in _some(held)):
         return ec2instances([item for item in held if isinstance(item, dict)], source)
     if isinstance(held, dict) and any("litellm_provider" in i for i in _some(held.values()) if isinstance(i, dict)):
