@@ -59,6 +59,8 @@ def _exceeded(known: pd.DataFrame) -> str:
     if not (times > 1).any():
         return ""
     worst = known.loc[times.idxmax()]
+    if len(known) == 1:
+        return "Its plans were exceeded more often than their target. "
     return (
         f"Of {plural(len(known), 'stream')} {int((times > 1).sum())} were exceeded more often than their target, furthest {worst['use_case_id']} in "
         f"{worst['region']}: in {pct(worst['exceedance_backtest'], 2)} of the hours, against {pct(worst['target'], 2)}. "

@@ -238,7 +238,7 @@ def waterfall(
     data["drawn_top"] = data[["drawn_start", "drawn_end"]].max(axis=1)
     data["drawn_label"] = [format_value(item, fmt) for item in data[amount]]
     room = WIDTH // len(data) - 6
-    longest = max(len(word) for name in data[label] for word in name.split())
+    longest = max((len(word) for name in data[label] for word in name.split()), default=1)
     size = int(np.clip(LABEL_SIZE * room / (longest * CHARACTER_PX), SMALLEST_LABEL, LABEL_SIZE))
     axis = alt.Axis(
         labelAngle=0, labelLimit=room, labelFontSize=size, labelExpr="split(datum.label, ' ')", domain=False

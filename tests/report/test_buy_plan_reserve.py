@@ -36,6 +36,7 @@ def test_targets_that_the_past_broke_are_counted_and_the_worst_named():
         == "Of 3 streams 2 were exceeded more often than their target, furthest edge in eu: in 1.00 % of the hours, against 0.50 %. "
     )
     assert _exceeded(streams.iloc[2:]) == ""
+    assert _exceeded(streams.iloc[:1]) == "Its plans were exceeded more often than their target. "
 
 
 def test_steps_of_accelerators_that_share_their_load_are_all_shown():
