@@ -160,6 +160,21 @@ def test_one_name_for_instances_of_several_sizes(workspace, put):
     assert held(workspace)["sku"].tolist() == ["NVIDIA H100 80GB HBM3 x1", "NVIDIA H100 80GB HBM3 x8"]
 
 
+def test_one_price_that_contradicts_a_held_one_does_not_keep_the_others_out(workspace, put):
+    refresh(workspace, put("lambdalabs.csv", GPUHUNT))
+    new = "gpu_1x_gh200,us-east-1,1.49,64,432,1,GH200,96,False,512,lambdalabs\n"
+    changed = GPUHUNT.replace("us-east-1,1.10,", "us-east-1,1.20,")
+    (alone,) = refresh(workspace, put("lambdalabs.csv", changed))
+    assert "another price of gpu_1x_a100 (on_demand) is held for 2026-11-20: 1.1000" in alone.error
+    (done,) = refresh(workspace, put("lambdalabs.csv", changed + new))
+    assert (done.error, done.added) == ("", 1)
+    (told,) = done.left_out.keys() - {"instances without accelerators"}
+    assert told.startswith(
+        "another price of gpu_1x_a100 (on_demand) is held for 2026-11-20: 1.1000 (the first of them; 1.2000"
+    )
+    assert 1.20 not in held(workspace)["usd_per_accelerator_hour"].tolist()
+
+
 def test_an_older_list_says_nothing_of_offers_held_since(workspace, put):
     newer = GPUHUNT.replace("gpu_8x_h100", "gpu_8x_h100_new")
     refresh(workspace, put("lambdalabs.csv", newer))

@@ -223,10 +223,12 @@ def _add_offers(workspace: Path, offers: pd.DataFrame, report: Refreshed, settin
     held = _held(workspace, "prices")
     seen = compare(kept, held)
     report.states = {str(name): int(count) for name, count in seen["state"].value_counts().items()}
-    if (seen["state"] == "conflict").any():
-        first = seen[seen["state"] == "conflict"].iloc[0]
+    if (two := seen["state"] == "conflict").any():
+        first = seen[two].iloc[0]
         rule = f"another price of {first['sku']} ({first['purchase_option']}) is held for {first['as_of']:%Y-%m-%d}: {first['before']:.4f}"
-        raise InputError.at(report.source, rule, column="usd_per_accelerator_hour", value=float(first["price"]))
+        if not seen["state"].isin([*ADDED, "quarantined"]).any():
+            raise InputError.at(report.source, rule, column="usd_per_accelerator_hour", value=float(first["price"]))
+        report.left_out[f"{rule} (the first of them; {first['price']:.4f} in this file)"] = int(two.sum())
     allowed = [*ADDED, "quarantined"] if settings.accept else list(ADDED)
     rows = seen[seen["state"].isin(allowed)]
     shown = ["provider", "sku", "accelerator_id", "region", "purchase_option", "before", "price", "change", "state"]
