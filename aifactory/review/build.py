@@ -42,6 +42,7 @@ from aifactory.review.order_log import order_changes
 from aifactory.review.own_kit import without_kit_paid_before
 from aifactory.review.paths import follow_paths
 from aifactory.review.plan_use import planned_elsewhere, runs_on_today, use_against_plan
+from aifactory.review.planned_in_bill import planned_in_bill
 from aifactory.review.recommendation import not_booked, recommend
 from aifactory.review.returns_to_date import hosted_until, roi_to_date, update_payback
 from aifactory.review.uncharged import uncharged, uncharged_note
@@ -307,8 +308,7 @@ def _kpis(
     accuracy: pd.DataFrame,
 ) -> pd.DataFrame:
     planned = plan_month(approved, ws.period)
-    in_bill = plan_month(approved, ws.period, uncharged(ws, inventory.demand_monthly, [ws.period]))
-    in_bill = in_bill[in_bill.index.isin(now.index[now["hours"].notna()])]  # edge devices are in no bill
+    in_bill = planned_in_bill(ws, inventory, approved)
     spend = _bills(inventory)
     worth = realised_value(ws, inventory)
     value = worth.groupby("month")["value_usd"].sum(min_count=1)

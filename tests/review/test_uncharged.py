@@ -10,6 +10,7 @@ from aifactory.inputs.hosted import HOSTED
 from aifactory.review.bill_variance import against_plan
 from aifactory.review.build import _kpis
 from aifactory.review.monthly import month_factors
+from aifactory.review.planned_in_bill import planned_in_bill
 from aifactory.review.uncharged import uncharged, uncharged_note
 from aifactory.review.unit_cost import unit_cost_by_month
 from aifactory.review.variance import CAUSES, OTHER, REST
@@ -94,3 +95,16 @@ def test_what_was_billed_is_held_against_the_plan_of_the_same_regions(road):
     kpis = _kpis(ws, inventory, plan, now, before, accuracy).set_index("kpi")
     assert kpis.loc["cost of accelerator-hours billed to use cases", "plan"] == 50
     assert kpis.loc["accelerator-hours billed to use cases", "plan"] == 10
+
+
+def test_what_is_planned_in_a_pool_that_is_charged_to_another_use_case_is_held_beside_its_bill(road, monkeypatch):
+    """The H100 of the US are charged to chat with 10 h for USD 60; planned there were 10 h of chat for 50 and 4 h of ranking for 20."""
+    ws, inventory = company(road, UNITS, *ROWS)
+    ranking = planned().iloc[[0]].assign(use_case_id="ranking", accelerator_hours=4.0, compute_usd=20.0)
+    edge = ranking.assign(use_case_id="cameras", accelerator_id="nvidia-jetson-orin", compute_usd=7.0)
+    plan = pd.concat([planned().iloc[:2], ranking, edge, ranking.assign(region="eu")], ignore_index=True)
+    held = planned_in_bill(ws, inventory, plan)
+    assert held["compute_usd"].to_dict() == {"chat": 50.0, "ranking": 20.0}
+    assert held["accelerator_hours"].sum() == 14.0
+    monkeypatch.setattr("aifactory.review.planned_in_bill.hosted_alone", lambda ws: {"ranking"})
+    assert planned_in_bill(ws, inventory, plan)["compute_usd"].to_dict() == {"chat": 50.0}
