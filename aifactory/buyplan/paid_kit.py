@@ -74,7 +74,7 @@ def decide_moves(
     """
     base, moves, prices = case.streams if chosen is None else until.waited(chosen), [], None
     stay = may_stay(case, base, today or {}, cells.supported_to)
-    rework = _rework(base, cells, case, {key: now.accelerator_id for key, now in stay.items()})
+    rework = rework_of(base, cells, case, {key: now.accelerator_id for key, now in stay.items()})
     while offers := _offers(case, (base, until), moves, cells, period, stay):
         prices = prices or _Prices(quick_values(case, paths, cells), (base, until), cells, case.plan)
         idle = [offer for offer in offers if offer.guests[0].share[1:].any()]
@@ -155,7 +155,7 @@ def _offers(
     """Every use case of the plan on idle capacity of its region that it can run on, or where it may `stay`; shares may exceed 1: room over need."""
     base, until = streams
     about = cells.accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")
-    idle = _supported(idle_accelerators(case, about["accelerators_per_node"].fillna(1.0)), base.months, cells)
+    idle = idle_for(case, cells)
     if not idle and not stay:
         return []
     barred = cells.exclusions[~cells.exclusions["rule"].isin(OF_BUYING)]
@@ -179,12 +179,9 @@ def _offers(
             if not _fits(case, cell, place[0], about.loc[place[1]]):
                 continue
             porting = 0.0 if key in paid else float(once[key])
-            first = 1 if cell["tier"] in OWN_EVIDENCE else 1 + PILOT_MONTHS
-            port = stream.use_case_id, about.loc[place[1], "platform_class"], period
-            if porting > 0 or case.plan.port_begun(*port):
-                first += case.plan.months_to_port(*port)
+            first = first_month(case, cells, pd.Series(cell), porting, period)
             none = np.zeros(len(base.months))
-            share = _room(base, pd.Series(cell), stream.region, idle.get(place, none), first, case, cells)
+            share = room_on(base, pd.Series(cell), stream.region, idle.get(place, none), first, case, cells)
             if share[1:].any() or stays:
                 guest = beside(until.guests, [guest_of(pd.Series(cell), stream.region, share)])[-1]
                 found.append(
@@ -199,10 +196,17 @@ def _offers(
     return found
 
 
-def _supported(
-    idle: Mapping[tuple[str, str], np.ndarray], months: Sequence[str], cells: Cells
-) -> dict[tuple[str, str], np.ndarray]:
-    """Idle accelerators [T + 1] by place in the months in which they are supported to the end."""
+def first_month(case: Case, cells: Cells, cell: pd.Series, porting_usd: float, period: str) -> int:
+    """First month in which a use case can run on an accelerator, `cell` its capacity there: after the work to move it, and a pilot where nobody measured it."""
+    first = 1 if cell["tier"] in OWN_EVIDENCE else 1 + PILOT_MONTHS
+    port = cell["use_case_id"], platform_classes(cells.accelerators)[cell["accelerator_id"]], period
+    return first + (case.plan.months_to_port(*port) if porting_usd > 0 or case.plan.port_begun(*port) else 0)
+
+
+def idle_for(case: Case, cells: Cells) -> dict[tuple[str, str], np.ndarray]:
+    """`idle_accelerators` [T + 1] by place in the months in which they are supported to the end."""
+    sizes = cells.accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")["accelerators_per_node"]
+    idle, months = idle_accelerators(case, sizes.fillna(1.0)), case.streams.months
     last = {place: cells.supported_to.get(place[1], months[-1]) for place in idle}
     kept = {place: np.where(np.array(months) <= last[place], there, 0.0) for place, there in idle.items()}
     return {place: there for place, there in kept.items() if there[1:].any()}
@@ -232,7 +236,9 @@ def bundles(offers: Sequence[Move]) -> list[Move]:
     return [_together(group) for group in some]
 
 
-def _rework(base: Streams, cells: Cells, case: Case, today: Mapping[tuple[str, str], str]) -> Callable[[Guest], float]:
+def rework_of(
+    base: Streams, cells: Cells, case: Case, today: Mapping[tuple[str, str], str]
+) -> Callable[[Guest], float]:
     """USD of making changes a second time for a guest: each time that it changes platform, and all those of the months that both serve.
 
     What stays for a while on its platform of `today`, changes once in any case: that is its porting. A change costs `rework_share` of the effort of porting, of which `rework_usd` of the shortlist counts those of the whole horizon.
@@ -279,7 +285,7 @@ def _together(offers: Sequence[Move]) -> Move:
     return Move(guests, offers[0].home_id, porting, last_work=last_work, supported_to=offers[0].supported_to)
 
 
-def _room(
+def room_on(
     base: Streams, cell: pd.Series, region: str, idle: np.ndarray, first: int, case: Case, cells: Cells
 ) -> np.ndarray:
     """[T + 1] idle accelerators over those that all of a stream needs with its reserve; 0 before month `first`.

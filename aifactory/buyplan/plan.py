@@ -30,13 +30,12 @@ from aifactory.buyplan.keep import earlier_steps
 from aifactory.buyplan.launches import demand_paths, launching_in, put_off
 from aifactory.buyplan.left_alone import Shortlisted
 from aifactory.buyplan.models_held import room_sentences
-from aifactory.buyplan.moves import Move
-from aifactory.buyplan.moves_told import move_sentences, moves_frame
+from aifactory.buyplan.moves_told import moves_frame
 from aifactory.buyplan.no_platform import no_platform_sentences
 from aifactory.buyplan.options_table import break_even_frame, options_frame
 from aifactory.buyplan.order_months import first_months
-from aifactory.buyplan.paid_kit import decide_moves
-from aifactory.buyplan.ports import Ports, decide_ports, platform_classes
+from aifactory.buyplan.platforms import on_platforms
+from aifactory.buyplan.ports import platform_classes
 from aifactory.buyplan.prepare import Prepared, Setting, setting_of
 from aifactory.buyplan.reasons import with_reasons
 from aifactory.buyplan.reserve_curve import in_places, known_from, with_reserves
@@ -62,7 +61,6 @@ from aifactory.fleet.streams import NO_PLATFORM, Streams, not_sized_sentences
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.hosted import RUNS_HOSTED
 from aifactory.inputs.plan import Plan
-from aifactory.inventory.today import baseline_accelerators, known_by_region
 from aifactory.shortlist.exclusions import support_until
 from aifactory.shortlist.outcome import reasons_not_chosen
 
@@ -138,14 +136,15 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         return _all_stay(setting, made, inventory, unplaced)
     accelerators = ws.table("accelerators")
     cells = _cells(accelerators, benchmark, shortlist, setting.market)
-    setting, made, ports, moves = _on_platforms(inventory, benchmark, shortlist, setting, (made, cells, paths))
+    placed = on_platforms(inventory, benchmark, shortlist, setting, (made, cells, paths))
+    setting, made, ports, moves = placed.setting, placed.made, placed.ports, placed.moves
     planned = setting.restream(ws.plan)
-    cells, starts = _as_planned(cells, ports, planned), first_months(planned)
+    cells, starts = placed.told_to(cells, planned), first_months(planned)
     if late := put_off(setting.until.waits, starts, ws.period):
         inventory = launching_in(inventory, late, ws.plan)
-        setting = setting_of(ws, inventory, benchmark, replace(shortlist, choice=ports.choice), setting.staying)
+        setting = setting_of(ws, inventory, benchmark, replace(shortlist, choice=placed.homes.choice), setting.staying)
         made, paths = setting.prepared(moves), demand_paths(inventory, ws.plan)
-    case, reserves = made.case, setting.reserves
+    case = made.case
     chosen = choose_orders(case, paths, earlier_steps(ws.table("approved_bands"), ws.period, ws.table("commitments")))
     case, answer = solve_over_paths(case, chosen, paths)
     api = api_frame(case, ws.table("api_prices"), ws.as_of)
@@ -166,19 +165,18 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     )
     classes = platform_classes(accelerators)
     spent = float(plan.roi.set_index("scenario").loc["expected", "pv_cost_usd"])
-    told, small = move_sentences(moves, case.streams.months, spent)
     bill = inventory.use_cases.set_index("use_case_id")["effective_cost_usd"].astype(float).to_dict()
-    ported, few = ports.sentences(ws.plan, classes, ws.period, spent, starts, bill, setting.until)
-    notes = broken_first(chosen, [*setting.staying.sentences(), *told, *ported, *unplaced, *plan.warnings])
+    told, small = replace(placed, setting=setting).sentences(classes, spent, starts, bill)
+    notes = broken_first(chosen, [*setting.staying.sentences(), *told, *unplaced, *plan.warnings])
     room = room_sentences(
         case, answer, models=ws.table("models"), accelerators=accelerators, capacity=benchmark.capacity
     )
-    notes += [*small, *few, *_last_notes([*room, *setting.caveats(moves)], case, answer, chosen)]
+    notes += [*small, *_last_notes([*room, *setting.caveats(moves)], case, answer, chosen)]
     plan = replace(plan, warnings=notes, ports=ports.table, hosted=_shown(hosted), hosted_today=_shown(setting.staying))
     owners = case.streams.table.drop_duplicates("use_case_id").set_index("use_case_id")["owner_role"]
     dates = ports.dates(ws.plan, classes, ws.period, owners)
-    plan = with_dates(with_reserves(plan, reserves, in_places(made.streams)), ws, inventory, dates)
-    by_risk = known_from(reserves) | dict.fromkeys(setting.queued, JOB_QUEUE)
+    plan = with_dates(with_reserves(plan, setting.reserves, in_places(made.streams)), ws, inventory, dates)
+    by_risk = known_from(setting.reserves) | dict.fromkeys(setting.queued, JOB_QUEUE)
     sizes, other = sizes_frame(made.streams, ws.plan, by_risk), setting.other_nodes(moves, made.streams)
     approved = approved_with(plan.approved_plan, setting.staying, ws.period, inventory.scenarios)
     plan = replace(
@@ -270,46 +268,9 @@ def _cells(accelerators: pd.DataFrame, benchmark: Benchmark, shortlist: Shortlis
     )
 
 
-def _as_planned(cells: Cells, ports: Ports, planned: Streams) -> Cells:
-    """The cells with why a port is not made, and with the platforms of the streams before work moves to idle capacity."""
-    chosen = planned.table.drop_duplicates("use_case_id").set_index("use_case_id")["accelerator_id"]
-    return replace(cells, reasons=cells.reasons | ports.reasons(), chosen=chosen.to_dict())
-
-
 def _unplaced(plan: Plan, streams: Streams, benchmark: Benchmark, shortlist: Shortlist) -> list[str]:
     left = streams.not_sized.loc[streams.not_sized["reason"].isin([NO_PLATFORM, RUNS_HOSTED]), "use_case_id"]
     return no_platform_sentences(left, shortlist.exclusions, benchmark.capacity, plan.candidates)
-
-
-def _on_platforms(
-    inventory: Inventory,
-    benchmark: Benchmark,
-    shortlist: Shortlist,
-    setting: Setting,
-    first: tuple[Prepared, Cells, Paths],
-) -> tuple[Setting, Prepared, Ports, list[Move]]:
-    """The case once it is decided what is ported, and what runs on capacity that is paid for."""
-    made, cells, paths = first
-    ws = setting.ws
-
-    def again(choice: pd.DataFrame) -> Case:
-        nonlocal setting, made
-        setting = setting_of(ws, inventory, benchmark, replace(shortlist, choice=choice), setting.staying)
-        made = setting.prepared()
-        return made.case
-
-    def moved(moves: Sequence[Move]) -> Case:
-        nonlocal made
-        made = setting.prepared(moves)
-        return made.case
-
-    today = baseline_accelerators(ws, benchmark.capacity)
-    ports = decide_ports(
-        made.case, again, choice=shortlist.choice, matrix=shortlist.matrix, today=today, cells=cells, paths=paths
-    )
-    known = {"chosen": setting.restream(ws.plan), "until": setting.until, "today": known_by_region(ws)}
-    moves = decide_moves(made.case, moved, cells=cells, paths=paths, period=ws.period, **known)
-    return setting, made, ports, moves
 
 
 def with_dates(plan: BuyPlan, ws: Workspace, inventory: Inventory, ports: Sequence[tuple] = ()) -> BuyPlan:

@@ -146,7 +146,7 @@ def decide_ports(
     }
     scored = set(choice.loc[choice["reason"].str.startswith(SCORED_ABOVE), "use_case_id"])
     others = {
-        name: [at for at in _others(name, matrix, cells, today, porting) if at != asked[name]]
+        name: [at for at in without_ports(name, matrix, cells, today, porting) if at != asked[name]]
         for name in asked
         if name not in scored
     }
@@ -185,7 +185,7 @@ def _waited(case: Case, cells: Cells, row: tuple) -> int:
     return 0 if case.plan.port_begun(*at) is None else case.plan.months_to_port(*at)
 
 
-def _others(name: str, matrix: pd.DataFrame, cells: Cells, today: pd.Series, porting: pd.Series) -> list[str]:
+def without_ports(name: str, matrix: pd.DataFrame, cells: Cells, today: pd.Series, porting: pd.Series) -> list[str]:
     """Platforms without porting that the shortlist would choose from, and today's."""
     joined = matrix.merge(cells.penalties[[*KEYS, "total_usd"]], on=KEYS, how="left")
     mine = joined[joined["use_case_id"] == name]

@@ -136,7 +136,7 @@ def test_a_part_that_holds_no_replica_serves_nothing(replica, share):
     case = decide(order(4, -8, 60), home="old", demand=SMALL)[0]
     cell = facts().capacity.iloc[0].copy()
     cell["replica_accelerators"] = replica
-    room = paid_kit._room(case.streams, cell, "eu", np.ones(13), 1, case, facts())
+    room = paid_kit.room_on(case.streams, cell, "eu", np.ones(13), 1, case, facts())
     assert room[1:].clip(max=1.0) == pytest.approx(share)
 
 
