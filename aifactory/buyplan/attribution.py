@@ -71,8 +71,7 @@ def attribute_hours(case: Case, solution: Solution, units: np.ndarray) -> Shares
     """Split the paid hours of every pool over its streams; work that finds no capacity keeps none busy."""
     streams, table = case.streams, case.streams.table
     accelerators = streams.sized(units)
-    reach = streams.shape.max(axis=1, initial=1.0) * table["peak_factor"].to_numpy()
-    headroom = accelerators * np.maximum(reach * (1.0 + streams.reserve) * streams.chance - 1.0, 0.0)
+    headroom = accelerators * np.maximum(streams.highest * (1.0 + streams.reserve) * streams.chance - 1.0, 0.0)
     paid, served = solution.ledger.compute.paid_hours, solution.ledger.compute.served
     work, idle = np.zeros_like(accelerators), np.zeros_like(accelerators)
     for pool in range(case.pools):

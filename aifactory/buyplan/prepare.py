@@ -17,6 +17,7 @@ from aifactory.buyplan.reserve_curve import Place, SizedReserve, over_average, s
 from aifactory.buyplan.staying import Staying
 from aifactory.buyplan.until_ported import UntilPorted, until_ported
 from aifactory.buyplan.waiting import job_seconds, with_waiting
+from aifactory.demand.day_peaks import peak_sentences
 from aifactory.demand.forecast import simulate_demand
 from aifactory.finance.prices import KEYS, offers_of, price_table
 from aifactory.fleet.node_sizes import in_other_nodes, with_sizes
@@ -105,7 +106,8 @@ class Setting:
     def caveats(self, moves: Sequence[Move]) -> list[str]:
         """Levels in doubt, what is in no cost, and what one size of node for each pool costs."""
         levels = [item.text for item in self.inventory.gaps if item.kind == LEVEL]
-        return [*levels, *self.unpriced, *apart_sentences(self.market, self._restream(moves)(self.ws.plan))]
+        peaks = peak_sentences(self.inventory.demand_basis.day_peaks)
+        return [*levels, *peaks, *self.unpriced, *apart_sentences(self.market, self._restream(moves)(self.ws.plan))]
 
     def other_nodes(self, moves: Sequence[Move], sized: Streams) -> pd.DataFrame:
         """Offers that the pools of the plan, `sized`, cannot take, see `in_other_nodes`."""

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.demand.chain_reserve import ChainReserve
+from aifactory.demand.day_peaks import peaks_over
 from aifactory.demand.events import launch_factor
 from aifactory.demand.lumps import at_level
 from aifactory.demand.profile import hourly_series, since_as_fine
@@ -65,7 +66,9 @@ class SizedReserve:
     found: Reserve | ChainReserve | None  # None where the hours do not suffice; `note` says why
     note: str
     pools: int = 0  # failure domains of which one may be down; 0 where none are stated
-    first_month: float = 1.0  # demand of the plan's first month over the usual, as launches and a season say
+    first_month: float = (
+        1.0  # demand of the plan's first month over the usual, as launches and seasons say, in its busiest hours
+    )
     capacity_by_month: np.ndarray | None = None  # [T + 1] over the expected average, of a demand chain; NaN none
 
     @property
@@ -121,7 +124,9 @@ def size_stream_reserves(
         hours = at_todays_level(hours, row.growth_per_month)
         sized = _sized(hours, criticality, target_of(ws.plan, criticality), weeks, row.units_per_hour_avg / usual[-2])
         domains = ws.plan.failure_domains.get(criticality, 0)
-        found[row.use_case_id, row.region] = replace(sized, pools=domains, first_month=usual[-1])
+        place = str(row.use_case_id), str(row.region)
+        first = usual[-1] * peaks_over(inventory.demand_basis.day_peaks, place, _around(ws.period))[-1]
+        found[place] = replace(sized, pools=domains, first_month=first)
     return found
 
 

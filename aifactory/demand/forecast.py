@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.demand.chain_factors import adoption_basis, factors
+from aifactory.demand.day_peaks import peaks_over
 from aifactory.demand.growth import damped_factors, planned_growth, scenario_growth
 from aifactory.demand.lumps import at_level
 from aifactory.demand.month_trend import TOLD
@@ -21,7 +22,7 @@ from aifactory.units import HOURS_PER_MONTH, SCENARIOS, percent
 
 __all__ = ["DemandScenarios", "damped_factors", "forecast_demand", "scenario_growth", "simulate_demand"]
 KEYS = ["use_case_id", "workload_class", "region", "service_unit"]
-#: `units_p10` and `units_p90` are those of the cell alone: wider than its part of a cut, and not to be added.
+#: `season_peak` is in `units_per_hour_peak`: the highest day of the month over that of now, see `demand.day_peaks`. `units_p10` and `units_p90` are those of the cell alone: wider than its part of a cut, and not to be added.
 FORECAST_COLUMNS = [
     "scenario",
     "month",
@@ -29,6 +30,7 @@ FORECAST_COLUMNS = [
     "units",
     "units_per_hour_avg",
     "units_per_hour_peak",
+    "season_peak",
     "size",
     "units_p10",
     "units_p90",
@@ -135,6 +137,7 @@ def _frame(
             place = (item.name, regions[r])
             ratio = measured["peak_to_average"].get(place, np.nan)
             ratio = peaks.get(kind["workload_class"], peaks["all"]) if np.isnan(ratio) else ratio
+            season = peaks_over(basis.day_peaks, place, pd.PeriodIndex(months, freq="M"))
             keys = dict(zip(KEYS, (item.name, kind["workload_class"], regions[r], kind["service_unit"]), strict=True))
             for level, scenario in enumerate(SCENARIOS):
                 units = cuts.units[level, w, r]
@@ -142,7 +145,8 @@ def _frame(
                 columns = {
                     "units": units,
                     "units_per_hour_avg": average,
-                    "units_per_hour_peak": average * ratio,
+                    "units_per_hour_peak": average * ratio * season,
+                    "season_peak": season,
                     "size": np.divide(cuts.work[level, w, r], units, out=np.ones_like(units), where=units > 0),
                     "units_p10": cuts.cell_units[0, w, r],
                     "units_p90": cuts.cell_units[-1, w, r],

@@ -37,6 +37,9 @@ class DemandBasis:
     seasons: Mapping[str, np.ndarray] = field(
         default_factory=dict
     )  # middle factor by calendar month, of a use case over its regions
+    day_peaks: Mapping[tuple[str, str], np.ndarray] = field(
+        default_factory=dict
+    )  # highest day by calendar month over that of now, by use case and region, see `demand.day_peaks`
     weekly_units: Mapping[str, np.ndarray] = field(default_factory=dict)  # since launch, where a trend says little
 
 

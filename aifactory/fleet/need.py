@@ -23,7 +23,7 @@ def need_frame(streams: Streams) -> pd.DataFrame:
     """Accelerators each stream needs in each scenario and month, whole-pool effects left out."""
     units = streams.units[:, 1:, :]
     average = streams.accelerators(units * streams.scenario_size[:, 1:])
-    peak = average * (streams.shape.max(axis=1, initial=1.0) * streams.table["peak_factor"].to_numpy())
+    peak = average * streams.highest[1:]
     reserve, rule = (np.broadcast_to(ratio[1:], average.shape) for ratio in (streams.reserve, streams.rule))
     index = pd.MultiIndex.from_product(
         [SCENARIOS, streams.months[1:], range(len(streams.table))], names=["scenario", "month", "stream"]

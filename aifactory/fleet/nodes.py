@@ -148,7 +148,7 @@ def hourly_load(streams: Streams, accelerators: np.ndarray, which: np.ndarray) -
 
 
 def pool_level(streams: Streams, accelerators: np.ndarray, reserve: np.ndarray, pool: int) -> np.ndarray:
-    """Accelerators to hold in a pool, [T + 1]: the coincident maximum of each stream's hours with its own reserve [T + 1, K].
+    """Accelerators to hold in a pool, [T + 1]: the coincident maximum of each stream's hours, as high as in that month of the year, with its own reserve [T + 1, K].
 
     At least its widest job beside the nodes that live work takes on average, in the months in which the stream of the job has
     work; and as many whole nodes as hold the work with spares for a failure, alone, when one of its failure domains is down
@@ -157,7 +157,7 @@ def pool_level(streams: Streams, accelerators: np.ndarray, reserve: np.ndarray, 
     mine = np.flatnonzero(streams.pool == pool)
     sites, size, spare = streams.site_terms
     shape, shared = streams.reach, mine[sites[mine] <= 1]
-    wanted = accelerators * (1.0 + reserve)
+    wanted = accelerators * streams.season_peak * (1.0 + reserve)
     held = wanted[:, shared] @ shape[shared]
     safe = np.zeros(len(wanted))
     for factor in np.unique(spare[shared][spare[shared] > 1]):
@@ -179,7 +179,7 @@ def pool_level(streams: Streams, accelerators: np.ndarray, reserve: np.ndarray, 
 def build_slots(streams: Streams, floor: np.ndarray) -> Slots:
     """As many slots per pool as the highest level or peak of any scenario, or `floor` nodes if more."""
     sizes = streams.pools["accelerators_per_node"].to_numpy(dtype=int)
-    reserve = np.maximum(streams.reserve, 0.0)
+    reserve = np.maximum(streams.reserve, np.maximum(1.0 / streams.season_peak - 1.0, 0.0))  # what the hours ask for
     sized = [streams.of_scenario(index).sized(units) for index, units in enumerate(streams.units)]
     needed = [work * streams.chance for work in _different(sized)]
     counts = []

@@ -30,7 +30,7 @@ from aifactory.fleet.widths import Widths, no_widths, widths_of
 from aifactory.inputs.plan import Plan
 from aifactory.inputs.sites import sites_in
 from aifactory.serving.staffing import chance_factor
-from aifactory.units import HOURS_PER_MONTH, SCENARIOS, SECONDS_PER_HOUR, three_digits
+from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH, SCENARIOS, SECONDS_PER_HOUR, three_digits
 
 KEY = ["use_case_id", "region"]
 ABOUT_POOLS = ["accelerators_per_node", "largest_slice", "tdp_w", "platform_class", "vendor"]
@@ -69,6 +69,9 @@ class Streams:
         np.ndarray
     )  # [T + 1, K] part of a use case in a region that runs on this accelerator; it is in units and band
     widths: Widths  # of the jobs of work that can wait
+    season_peak: (
+        np.ndarray
+    )  # [T + 1, K] highest day of the month over that of now; 1 for work that waits longer than a day
 
     @cached_property
     def pool(self) -> np.ndarray:
@@ -79,6 +82,11 @@ class Streams:
     def reach(self) -> np.ndarray:
         """[K, H] load of each hour in its busiest window over that of the mean hour."""
         return self.shape * self.table["peak_factor"].to_numpy()[:, None]
+
+    @property
+    def highest(self) -> np.ndarray:
+        """[T + 1, K] load of the busiest window of each month over that of its mean hour."""
+        return self.reach.max(axis=1, initial=1.0) * self.season_peak
 
     @cached_property
     def waits(self) -> np.ndarray:
@@ -121,7 +129,7 @@ class Streams:
             self, table=self.table.iloc[rows].reset_index(drop=True), units=self.units[:, :, rows],
             reserve=self.reserve[:, rows], rule=self.rule[:, rows], shape=self.shape[rows], size=self.size[:, rows],
             scenario_size=self.scenario_size[:, :, rows], chance=self.chance[:, rows], band=self.band[:, :, rows], share=self.share[:, rows],
-            widths=self.widths.take(rows),
+            widths=self.widths.take(rows), season_peak=self.season_peak[:, rows],
         )  # fmt: skip
 
     def of_scenario(self, index: int) -> Streams:
@@ -191,7 +199,7 @@ def build_streams(
     band = [monthly[name][EXPECTED] for name in ("units_p10", "units_p90")]
     streams = Streams(
         table, pools, months, units, reserve, rule, shape, not_sized, size[EXPECTED], size, np.array(band),
-        np.ones_like(size[EXPECTED]), np.ones_like(size[EXPECTED]), _widths(table, jobs),
+        np.ones_like(size[EXPECTED]), np.ones_like(size[EXPECTED]), _widths(table, jobs), _season_peak(table, forecast, months),
     )  # fmt: skip
     streams = replace(streams, chance=chance_of(streams))
     return replace(streams, reserve=reserve + (failure_factors(table, plan) - 1.0) * (1.0 + reserve))
@@ -322,10 +330,21 @@ def _shapes(
 def _peak_factor(table: pd.DataFrame, forecast: pd.DataFrame, shape: np.ndarray) -> np.ndarray:
     """Peak of the shortest windows over the peak of whole hours, at least 1; 1 for work that may wait hours."""
     expected = forecast[(forecast["scenario"] == "expected") & (forecast["units_per_hour_avg"] > 0)]
-    ratio = (expected["units_per_hour_peak"] / expected["units_per_hour_avg"]).groupby([expected[k] for k in KEY])
+    usual = expected["units_per_hour_peak"] / expected.get("season_peak", 1.0)
+    ratio = (usual / expected["units_per_hour_avg"]).groupby([expected[k] for k in KEY])
     peak = ratio.first().reindex(pd.MultiIndex.from_frame(table[KEY])).to_numpy()
     factor = np.fmax(1.0, peak / shape.max(axis=1, initial=1.0))
     return np.where(table["movable"] | (table["wait_hours"] > 1), 1.0, factor)
+
+
+def _season_peak(table: pd.DataFrame, forecast: pd.DataFrame, months: tuple[str, ...]) -> np.ndarray:
+    """[T + 1, K] `season_peak` of the forecast; 1 in the period, where none is known, and for work that waits longer than a day."""
+    found = np.ones((len(months), len(table)))
+    if "season_peak" in forecast:
+        rows = forecast[forecast["scenario"] == "expected"].pivot_table("season_peak", "month", KEY)
+        known = rows.reindex(index=list(months), columns=pd.MultiIndex.from_frame(table[KEY]))
+        found[1:] = known.fillna(1.0).to_numpy()[1:]
+    return np.where(table["movable"] | (table["wait_hours"] > HOURS_PER_DAY), 1.0, found)
 
 
 def _by_month(table: pd.DataFrame, forecast: pd.DataFrame, months: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -406,8 +425,7 @@ def owned_accelerators(pools: pd.DataFrame, plan: Plan, streams: Streams) -> dic
 
 def busiest(streams: Streams) -> np.ndarray:
     """Accelerators of an even load in the busiest window of each month, expected scenario, [T + 1, K]."""
-    reach = streams.shape.max(axis=1, initial=1.0) * streams.table["peak_factor"].to_numpy()
-    return streams.sized(streams.units[EXPECTED]) * reach
+    return streams.sized(streams.units[EXPECTED]) * streams.highest
 
 
 def chance_of(streams: Streams) -> np.ndarray:

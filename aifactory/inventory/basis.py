@@ -7,7 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from aifactory.demand.profile import MIN_GROWTH_MONTHS, SHORT_TREND, kept_share
+from aifactory.demand.day_peaks import day_peaks
+from aifactory.demand.lumps import lumpy_cases
+from aifactory.demand.profile import MIN_GROWTH_MONTHS, SHORT_TREND, hourly_series, kept_share
 from aifactory.demand.scenario_inputs import DemandBasis
 from aifactory.demand.unit_size import Creep, unit_creep
 from aifactory.inputs.workspace import Workspace
@@ -15,7 +17,7 @@ from aifactory.inventory.seasons import Years, seasons
 
 #: Work of a generated token over that of a prompt token, where no price says so: typical of hosted models.
 OUTPUT_OVER_INPUT = 4.0
-DAYS_PER_WEEK = 7
+DAYS_PER_WEEK, MINUTES_PER_DAY = 7, 1440
 
 
 def demand_basis(
@@ -39,6 +41,7 @@ def demand_basis(
         size_growth=size_growth(token_growth, ws.table("api_prices"), ws.plan.value("unknown_size_growth_sd")),
         years=years,
         seasons=seasons(profile, years, ws.period),
+        day_peaks=day_peaks_of(windows, profile, ws.period),
         weekly_units=weekly_units(windows, profile, ws.period, launches_of(ws), ws.plan.value("unknown_growth_sd")),
     )
 
@@ -53,6 +56,19 @@ def size_growth(token_growth: pd.DataFrame, api_prices: pd.DataFrame, prior_sd: 
     known = token_growth[token_growth["per_request"] > 0]
     found = {str(name): unit_creep(rows, weight, prior_sd) for name, rows in known.groupby("use_case_id")}
     return {name: creep for name, creep in found.items() if creep is not None}
+
+
+def day_peaks_of(windows: pd.DataFrame, profile: pd.DataFrame, period: str) -> dict[tuple[str, str], np.ndarray]:
+    """`day_peaks` by use case and region, where a month is unlike those of now; none of work that comes in lumps or waits as jobs do."""
+    lumpy, found = set(lumpy_cases(profile)), {}
+    for place, rows in windows.groupby(["use_case_id", "region"]):
+        if place[0] in lumpy:
+            continue
+        days = hourly_series(rows[rows["window_minutes"] <= MINUTES_PER_DAY]).resample("D").sum()
+        peaks = day_peaks(days, period)
+        if (peaks != 1.0).any():
+            found[place] = peaks
+    return found
 
 
 def launches_of(ws: Workspace) -> dict[str, pd.Timestamp]:

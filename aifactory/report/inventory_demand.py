@@ -7,6 +7,7 @@ from calendar import month_abbr, month_name
 import numpy as np
 import pandas as pd
 
+from aifactory.demand.day_peaks import peak_sentences
 from aifactory.demand.scenarios import Z90
 from aifactory.demand.season import YearSeason
 from aifactory.inputs.workspace import Workspace
@@ -48,7 +49,9 @@ def demand_section(inv: Inventory) -> Group:
         f"The steepest peak is {num(steep['units_per_hour_peak'])} {steep['service_unit'].replace('_', ' ')}s an hour over {steep['peak_window_minutes']} minutes, {num(steep['peak_to_average'], 1)} times the average ({steep['use_case_id']}, {steep['region']})."
     )
     text += f" {plural(len(down), 'series', 'series')} had outages." if len(down) else ""
-    text += _yearly(inv) + _class_peaks(inv)
+    text += "".join(
+        f" {said}" for said in (_yearly(inv), *peak_sentences(inv.demand_basis.day_peaks), _class_peaks(inv)) if said
+    )
     return group(section("How much is asked of us, and when?", text), bullets(inv.untested_seasons, ""))
 
 
@@ -60,11 +63,11 @@ def _yearly(inv: Inventory) -> str:
         for name, factor in sorted(told_seasons(inv.demand_profile, every).items())
     ]
     if named:
-        return f" With the months of the year, beside growth and stated launches, repeat {join_words(named)}: each month to come is planned at its factor."
+        return f"With the months of the year, beside growth and stated launches, repeat {join_words(named)}: each month to come is planned at its factor."
     if not every:
         return ""
     low, high = min(map(np.min, every.values())), max(map(np.max, every.values()))
-    return f" No season of the year is likely so far: the months to come are planned at {num(low, 2)} to {num(high, 2)} times the mean month."
+    return f"No season of the year is likely so far: the months to come are planned at {num(low, 2)} to {num(high, 2)} times the mean month."
 
 
 def _class_peaks(inv: Inventory) -> str:
@@ -76,7 +79,7 @@ def _class_peaks(inv: Inventory) -> str:
         f"{num(row.requests_per_s)} of {WORKLOAD_CLASSES[row.workload_class].lower()} ({row.window_minutes} min from {row.window_start_utc:%d %b %H:%M})"
         for row in peaks.itertuples()
     ]
-    return f" Requests a second in the busiest window of each class, all regions together: {join_words(named)}, UTC."
+    return f"Requests a second in the busiest window of each class, all regions together: {join_words(named)}, UTC."
 
 
 def chart_demand_heatmap(ws: Workspace, inv: Inventory) -> Figure | Block:

@@ -6,7 +6,8 @@ import pytest
 from bp_company import PERIOD, WAITS, make_inputs, make_plan
 
 from aifactory.fleet.need import need_frame
-from aifactory.fleet.streams import EXPECTED, build_streams, month_labels, not_sized_sentences
+from aifactory.fleet.nodes import build_load, build_slots, pool_level
+from aifactory.fleet.streams import EXPECTED, build_streams, busiest, month_labels, not_sized_sentences
 from aifactory.units import HOURS_PER_MONTH
 
 
@@ -65,6 +66,35 @@ def test_short_peaks_raise_the_peak_but_not_the_shape():
     inputs["forecast"]["units_per_hour_peak"] *= 2  # five-minute peaks at 3 x average
     streams = build_streams(make_plan(), PERIOD, **inputs)
     assert streams.table["peak_factor"].tolist() == [2.0, 1.0]
+
+
+def with_season_peak(month="2026-11", factor=2.0, **changes):
+    inputs = make_inputs(make_plan(), **WAITS | changes)
+    season = np.where(inputs["forecast"]["month"] == month, factor, 1.0)
+    inputs["forecast"]["season_peak"] = season
+    inputs["forecast"]["units_per_hour_peak"] *= season
+    return build_streams(make_plan(), PERIOD, **inputs)
+
+
+@pytest.mark.parametrize("factor", [2.0, 0.6])
+def test_a_month_of_higher_days_holds_more_and_works_as_much(factor):
+    """Chat peaks at 12 accelerators of its 8, with a reserve of 40 % 16.8; in November at twice that, or six tenths. Training waits."""
+    usual, streams = build(), with_season_peak(factor=factor)
+    assert streams.season_peak[:, 0].tolist() == [1.0, factor] + [1.0] * 11 and (streams.season_peak[:, 1] == 1).all()
+    assert streams.table["peak_factor"].tolist() == [1.0, 1.0] and (streams.reserve == usual.reserve).all()
+    assert busiest(streams)[:3, 0].tolist() == pytest.approx([12.0, 12.0 * factor, 12.0])
+    need = need_frame(streams).query("scenario == 'expected' and use_case_id == 'chat'")
+    assert need["accelerators_with_reserve"].tolist()[:2] == pytest.approx([16.8 * factor, 16.8])
+    assert need["accelerator_hours"].tolist()[:2] == pytest.approx([8 * HOURS_PER_MONTH] * 2)
+    work = streams.sized(streams.units[EXPECTED])
+    levels = pool_level(streams, work, streams.reserve, 0)
+    assert levels[1:3].tolist() == pytest.approx([16.8 * factor + 4, 16.8 + 4])  # training beside it
+    load = build_load(streams, build_slots(streams, np.zeros(1)), streams.units[EXPECTED])
+    assert load.use[1].sum() == pytest.approx(load.use[2].sum())  # every hour has its node
+
+
+def test_a_part_of_the_streams_keeps_its_months():
+    assert with_season_peak().take([0]).season_peak[:, 0].tolist() == [1.0, 2.0] + [1.0] * 11
 
 
 def test_failed_requests_inflate_the_load_but_failed_job_hours_are_demand_already():

@@ -136,6 +136,20 @@ def test_too_short_a_history_keeps_the_level(mini_ws, profile):
     assert expected["growth_source"].iloc[0] == "level kept: 2 months are too few for a trend"
 
 
+def test_a_month_of_higher_days_has_a_higher_peak_and_no_more_units(mini_ws, profile):
+    peaks = {("chat", "eu"): np.array([1.0] * 10 + [2.0, 1.0])}
+    basis = DemandBasis(profile, mini_ws.table("use_cases"), day_peaks=peaks)
+    table = simulate_demand(basis, mini_ws.plan, "2026-10").frame.query(
+        "scenario == 'expected' and use_case_id == 'chat'"
+    )
+    usual = forecast_demand(profile, mini_ws.table("use_cases"), mini_ws.plan, "2026-10")
+    usual = usual.query("scenario == 'expected' and use_case_id == 'chat'")
+    factor = np.where((table["region"] == "eu") & table["month"].str.endswith("-11"), 2.0, 1.0)
+    assert table["season_peak"].tolist() == factor.tolist() and factor.sum() > len(table)
+    np.testing.assert_allclose(table["units_per_hour_peak"], usual["units_per_hour_peak"] * factor)
+    np.testing.assert_allclose(table["units"], usual["units"])
+
+
 def test_measured_growth_is_damped_month_by_month(mini_ws, profile):
     table = calm(mini_ws, profile.assign(growth_per_month=0.1, growth_months=12))
     level = 153 * 730

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from aifactory.demand.unit_size import Creep
-from aifactory.inventory.basis import size_growth, weekly_units
+from aifactory.inventory.basis import day_peaks_of, size_growth, weekly_units
 from aifactory.inventory.chains import CHAIN, CHAIN_COLUMNS, GROWN, MEASURED, STATED, chain_table, stated_lengths
 from aifactory.inventory.forecast_scores import score_forecasts
 from aifactory.report.inventory_outlook import adoption_section, class_rows, outlook
@@ -158,3 +158,20 @@ def test_the_adoption_page_says_what_it_rests_on(mini_ws, inventory, sample_ws, 
     assert expected > 1.05 * row["p50"]  # the plan's scenario is not the median of one use case
     assert f"holds {expected:,.0f}." in text.replace("\xa0", " ")
     assert "priors only: nothing was measured yet" in "\n".join(part.text for part in group.parts if hasattr(part, "text"))  # fmt: skip
+
+
+def test_days_kept_by_the_day_show_the_peaks_of_months():
+    """Last November by the day, four of them at three times the rest; hours since; weeks before all that say nothing of days."""
+    days = pd.date_range("2025-09-01", "2026-07-31", tz="UTC")
+    old = pd.DataFrame({"window_start_utc": days, "window_minutes": 1440, "service_units": 24.0})
+    old.loc[old["window_start_utc"].between("2025-11-27", "2025-11-30"), "service_units"] = 72.0
+    hours = pd.date_range("2026-08-01", "2026-10-31 23:00", freq="h", tz="UTC")
+    new = pd.DataFrame({"window_start_utc": hours, "window_minutes": 60, "service_units": 1.0})
+    weeks = pd.date_range("2025-05-05", "2025-08-18", freq="7D", tz="UTC")
+    coarse = pd.DataFrame({"window_start_utc": weeks, "window_minutes": 10_080, "service_units": 168.0})
+    windows = pd.concat([coarse, old, new], ignore_index=True).assign(use_case_id="search", region="eu")
+    profile = pd.DataFrame({"use_case_id": ["search"], "lumpy": [False]})
+    found = day_peaks_of(windows, profile, "2026-10")
+    assert list(found) == [("search", "eu")] and found["search", "eu"][10] == pytest.approx(3 / (38 / 30))
+    assert day_peaks_of(windows, profile.assign(lumpy=True), "2026-10") == {}
+    assert day_peaks_of(windows[windows["window_minutes"] < 1440], profile, "2026-10") == {}

@@ -259,6 +259,13 @@ def test_a_proven_yearly_season_is_told_with_its_highest_and_lowest_month(tiny):
     assert "planned at 0.80 to 2.40 times the mean month" in page.demand_section(unlikely).text
 
 
+def test_months_of_higher_days_are_told(tiny):
+    ws, inventory = tiny
+    basis = dataclasses.replace(inventory.demand_basis, day_peaks={("chat", "eu"): np.array([1.0] * 10 + [2.0, 1.0])})
+    text = page.demand_section(dataclasses.replace(inventory, demand_basis=basis)).text
+    assert "In November of years before the busiest day stood 2 times as far" in text and "(chat in eu)" in text
+
+
 def test_failures_beyond_their_limit_are_said_beside_the_latency(tiny):
     ws, inv = tiny
     rows = inv.failures_and_queues

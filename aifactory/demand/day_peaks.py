@@ -1,0 +1,72 @@
+"""Months of the year whose busiest day stands higher above their mean than it does now: sales days, ends of quarters, enrolments.
+
+The season of the year says how much a month brings in all (`demand.season`); hours of the period say how a day goes. Neither says that
+the last week of November brings three times what the first did. What days of the same month of years before said of that is here.
+"""
+
+from __future__ import annotations
+
+from calendar import month_name
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from aifactory.units import MONTHS_PER_YEAR, few, three_digits
+
+#: Months up to the period whose highest day is what capacity is sized by today.
+RECENT_MONTHS = 3
+#: Ratio of two highest days, each over the mean of its month, from which they differ by more than chance: of 32 streams without such days
+#: the highest of the same month a year before was at most 1.12 times the highest of three months (sample company and two generated ones).
+LEAST_RATIO = 1.25
+#: Streams named for a month.
+SHOWN = 5
+
+
+def day_peaks(days: pd.Series, period: str) -> np.ndarray:
+    """Highest day over the mean of its month, by calendar month, over that of the last three months, (12,); 1 where that is unknown or near 1.
+
+    Several years of a month count as their mean. Only whole months count, and not the first with demand, in which it may have begun.
+
+    Parameters
+    ----------
+    days : units per day, UTC, without gaps, indexed by day. period : reporting month, YYYY-MM.
+
+    >>> days = pd.Series(1.0, pd.date_range("2025-01-01", "2026-03-31", tz="UTC"))
+    >>> days["2025-11-28"] = 3.0
+    >>> day_peaks(days, "2026-03").round(2).tolist()  # 3 over a mean of 32 / 30
+    [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 2.81, 1.0]
+    """
+    days, now = days[days.gt(0).cummax()], pd.Period(period, "M")
+    by_month = days.groupby(days.index.tz_localize(None).to_period("M"))
+    whole = by_month.size() == by_month.size().index.days_in_month
+    ratio = (by_month.max() / by_month.mean())[whole & (whole.index <= now)]
+    ratio = ratio[ratio.index > whole.index.min()] if len(ratio) else ratio
+    recent = ratio[ratio.index > now - RECENT_MONTHS].max()
+    found = (
+        ratio.groupby(ratio.index.month).mean().reindex(range(1, MONTHS_PER_YEAR + 1)).to_numpy(dtype=float) / recent
+    )
+    return np.where(np.abs(np.log(found)) >= np.log(LEAST_RATIO), found, 1.0)
+
+
+def peaks_over(
+    peaks: Mapping[tuple[str, str], np.ndarray], place: tuple[str, str], months: pd.PeriodIndex
+) -> np.ndarray:
+    """`day_peaks` of a use case in a region in some months, (n,); 1 where none are known."""
+    return peaks.get(place, np.ones(MONTHS_PER_YEAR))[months.month - 1]
+
+
+def peak_sentences(peaks: Mapping[tuple[str, str], np.ndarray]) -> list[str]:
+    """Which months of the year hold other peaks than those of now, one sentence a month; highest first."""
+    rows = [(at, place, factor[at]) for place, factor in sorted(peaks.items()) for at in np.flatnonzero(factor != 1.0)]
+    found = []
+    for at in sorted({month for month, *_ in rows}, key=lambda month: -max(x for m, _, x in rows if m == month)):
+        factors = np.array([x for month, _, x in rows if month == at])
+        names = few([f"{name} in {region}" for month, (name, region), _ in rows if month == at], SHOWN)
+        low, high = three_digits(factors.min()), three_digits(factors.max())
+        span = f"{low}" if low == high else f"{low} to {high}"
+        found.append(
+            f"In {month_name[1 + at]} of years before the busiest day stood {span} times as far above the mean of its month as those of the last three months "
+            f"({names}): what is held in {month_name[1 + at]} counts that, hours of work are priced by the days of now."
+        )
+    return found
