@@ -216,12 +216,12 @@ class Values:
         problem = problem_over(case, stream_paths(case, self.paths), limits=False)
         if not problem.orders and not (problem.on_demand_most > 0).all():
             return np.inf
-        return Replanner(world_of(problem), np.zeros(len(problem.orders))).at_weights(self.weights)[1] + _standing_usd(
+        return Replanner(world_of(problem), np.zeros(len(problem.orders))).at_weights(self.weights)[1] + standing_usd(
             case
         )
 
 
-def _standing_usd(case: Case) -> float:
+def standing_usd(case: Case) -> float:
     """Present value of running what orders placed before provide: power, space, support, people and storage, as the ledger has them: that on an own site until its last work."""
     terms, at = case_terms(case), case.slots.pool
     paid = sum(

@@ -7,8 +7,12 @@ that the shortlist could choose for it and that needs no port, with the share s(
 
     saving = V(a, all) + V(b, there) - V(a, its share s) - V(b, there and its share 1 - s) - (once(b) - once(a)) - rework
 
-summed over its regions, with V and once of `excluded` and s and rework of `paid_kit`. It goes there where that is above `LEAST_SHARE` of the first two: the
-largest saving first, until none is left. `paid_kit.decide_moves` then moves it to what stands. Without this more capacity that costs
+summed over its regions, with V and once of `excluded` and s and rework of `paid_kit`. V knows no budgets and no other use case that would
+take what stands. So the largest saving is planned as a whole, with the moves to what stands that `paid_kit` then makes, and stands where the plan
+
+    orders + weighed recourse within all limits + porting, rework and unused commitments + running of what stands
+
+costs less by more than `LEAST_SHARE` of the first two V; then the next one, until none is left. Without this more capacity that costs
 nothing could make a plan dearer: it would draw work for good that other kit serves at less cost afterwards.
 """
 
@@ -21,18 +25,28 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.case import Case, rebuilt
-from aifactory.buyplan.excluded import Cells, Values, penalties_usd
+from aifactory.buyplan.excluded import Cells, Values, penalties_usd, standing_usd
+from aifactory.buyplan.futures import problem_over, stream_paths
 from aifactory.buyplan.governance import money
+from aifactory.buyplan.optimise.evaluate import evaluate_plan
+from aifactory.buyplan.optimise.extensive import largest_orders
+from aifactory.buyplan.optimise.limits import relaxed
 from aifactory.buyplan.paid_kit import first_month, idle_for, rework_of, room_on
 from aifactory.buyplan.ports import LEAST_SHARE, quick_values, without_ports
+from aifactory.buyplan.stress.replan import replan
+from aifactory.buyplan.stress.world import world_of
 from aifactory.demand.scenarios import Paths
+from aifactory.finance.cashflow import npv
 from aifactory.fleet.guests import guest_of, with_guests
 from aifactory.fleet.placed import PLACE
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.outcome import SCORED_ABOVE
+from aifactory.units import monthly_rate
 
 #: Why the plan takes another platform than the shortlist chose.
 AFTERWARDS = "costs more once what stands there ends or is full"
+#: Homes that are planned as a whole: each takes as long as the plan without its tests.
+MOST_TRIES = 4
 COLUMNS = ["use_case_id", "chosen_id", "other_id", "saving_usd", "at_stake_usd"]
 
 
@@ -51,7 +65,7 @@ class Homes:
         """One sentence for each use case."""
         return [
             f"{row.use_case_id} is planned on {row.other_id}, not on {row.chosen_id}, which the shortlist chose for the whole horizon: it runs on what "
-            f"stands of {row.chosen_id} while that is there and free, and costs {money(row.saving_usd)} less at present value after it."
+            f"stands of {row.chosen_id} while that is there and free, and the plan costs {money(row.saving_usd)} less at present value."
             for row in self.table.itertuples()
         ]
 
@@ -59,6 +73,7 @@ class Homes:
 def decide_homes(
     case: Case,
     rebuild: Callable[[pd.DataFrame], Case],
+    planned: Callable[[pd.DataFrame], Case],
     *,
     choice: pd.DataFrame,
     matrix: pd.DataFrame,
@@ -74,28 +89,49 @@ def decide_homes(
     ----------
     case, rebuild : the case of `choice`, and what makes one of any other choice.
     matrix, today, cells, paths : as in `ports.decide_ports`.
+    planned : makes the case of a choice with the moves to what stands that go with it.
     fixed : use cases that stay where they are, beside those that the shortlist chose by score.
     """
     scored = choice.loc[choice["reason"].str.startswith(SCORED_ABOVE), "use_case_id"]
     porting = cells.penalties.set_index(KEYS)["porting_usd"].groupby(level=[0, 1]).first()
-    fixed, rows = {*fixed, *scored}, []
-    while asked := _on_standing(case, fixed):
+    fixed, rows, now, tries = {*fixed, *scored}, [], None, 0
+    while tries < MOST_TRIES and (asked := _on_standing(case, fixed)):
         trials = _Trials(case, quick_values(case, paths, cells), cells, period)
-        others = {
-            name: [at for at in without_ports(name, matrix, cells, today, porting) if at != home]
+        found = [
+            row
             for name, home in asked.items()
-        }
-        found = [row for name, home in asked.items() for row in trials.of(name, home, others[name])]
-        found = [row for row in found if row["saving_usd"] > LEAST_SHARE * row["at_stake_usd"]]
-        if not found:
+            for row in trials.of(name, home, without_ports(name, matrix, cells, today, porting))
+            if _pays(row)
+        ]
+        for row in sorted(found, key=lambda row: -row["saving_usd"])[: MOST_TRIES - tries]:
+            now = whole_usd(planned(choice), paths) if now is None else now
+            mine, tries = choice["use_case_id"] == row["use_case_id"], tries + 1
+            other = choice.assign(accelerator_id=choice["accelerator_id"].mask(mine, row["other_id"]))
+            then = whole_usd(planned(other), paths)
+            row["saving_usd"] = now - then
+            if _pays(row):
+                break
+        else:
             break
-        best = max(found, key=lambda row: row["saving_usd"])
-        rows.append(best)
-        fixed.add(best["use_case_id"])
-        mine = choice["use_case_id"] == best["use_case_id"]
-        choice = choice.assign(accelerator_id=choice["accelerator_id"].mask(mine, best["other_id"]))
-        case = rebuild(choice)
+        rows.append(row)
+        fixed.add(row["use_case_id"])
+        choice, now, case = other, then, rebuild(other)
     return Homes(choice, pd.DataFrame(rows, columns=COLUMNS))
+
+
+def whole_usd(case: Case, paths: Paths) -> float:
+    """What a quick plan of a case over all paths costs within its limits, what no order changes included, present value at today's prices."""
+    problem = problem_over(case, stream_paths(case, paths))
+    nodes = np.zeros(len(problem.orders))
+    if len(nodes):
+        problem = relaxed(problem, largest_orders(problem))[0]
+        nodes = replan(world_of(problem), nodes).nodes
+    apart = npv(sum(case.apart.values()), monthly_rate(case.plan.value("wacc")))
+    return evaluate_plan(problem, nodes).objective_usd + float(apart) + standing_usd(case)
+
+
+def _pays(row: Mapping[str, float]) -> bool:
+    return row["saving_usd"] > LEAST_SHARE * row["at_stake_usd"]
 
 
 def _on_standing(case: Case, fixed: Collection[str]) -> dict[str, str]:
@@ -121,7 +157,7 @@ class _Trials:
 
     def of(self, name: str, home: str, others: Sequence[str]) -> list[dict[str, object]]:
         """A row of `COLUMNS` for each other platform that may save something."""
-        shares = self._shares(name, home)
+        shares, others = self._shares(name, home), [other for other in others if other != home]
         if not others or not any(share.any() for share in shares.values()):
             return []
         guests = [guest_of(self._cell(name, home), region, share) for region, share in shares.items()]

@@ -61,7 +61,7 @@ def on_platforms(
 ) -> Placement:
     """Decide ports, then homes, then moves to capacity that is paid for; `first` is the case of the shortlist's choice."""
     made, cells, paths = first
-    ws = setting.ws
+    ws, found = setting.ws, {}
 
     def again(choice: pd.DataFrame) -> Case:
         nonlocal setting, made
@@ -74,12 +74,20 @@ def on_platforms(
         made = setting.prepared(moves)
         return made.case
 
+    def planned(choice: pd.DataFrame) -> Case:
+        key = tuple(choice["accelerator_id"].astype("str"))
+        if key not in found:
+            case = made.case if choice is ports.choice else again(choice)
+            until = {"chosen": setting.restream(ws.plan), "until": setting.until, "today": known_by_region(ws)}
+            moves = decide_moves(case, moved, cells=cells, paths=paths, period=ws.period, **until)
+            found[key] = setting, made, moves
+        return found[key][1].case
+
     today = baseline_accelerators(ws, benchmark.capacity)
     known = {"matrix": shortlist.matrix, "today": today, "cells": cells, "paths": paths}
     ports = decide_ports(made.case, again, choice=shortlist.choice, **known)
-    homes = decide_homes(
-        made.case, again, choice=ports.choice, period=ws.period, fixed=ports.table["use_case_id"], **known
-    )
-    until = {"chosen": setting.restream(ws.plan), "until": setting.until, "today": known_by_region(ws)}
-    moves = decide_moves(made.case, moved, cells=cells, paths=paths, period=ws.period, **until)
+    fixed = ports.table["use_case_id"]
+    homes = decide_homes(made.case, again, planned, choice=ports.choice, period=ws.period, fixed=fixed, **known)
+    planned(homes.choice)
+    setting, made, moves = found[tuple(homes.choice["accelerator_id"].astype("str"))]
     return Placement(setting, made, ports, homes, moves)

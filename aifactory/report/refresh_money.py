@@ -188,7 +188,7 @@ def _pays_back(figures: pd.Series) -> str:
     if np.isnan(figures[LOWEST]):
         return "pay back at a time that is not known"
     if figures[LOWEST] == 0:
-        return "lay out nothing that must be paid back"
+        return "be ahead from the first month on"
     month = figures["payback"]
     return f"pay back after {num(month, 1)} months" if np.isfinite(month) else "pay back at no time within the horizon"
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.fleet.placed import OWN_SITE
 from aifactory.inputs.billing import accelerator_charges, plan_regions
 from aifactory.inputs.plan import Region
+from aifactory.review.returns_to_date import COMMITTED
+from aifactory.units import HOURS_PER_DAY
 
 KIND = "order book"
+#: Share of the hours of a term from which it counts as billed where another one takes hours before it.
+LEAST_BILLED = 0.1
 #: In the figures that a refresh keeps: accelerators of an order, under the month of its start or of its end.
 START, END = "order start", "order end"
 
@@ -83,15 +88,31 @@ def _in_the_month(book: pd.DataFrame, period: str) -> list[tuple[str, str]]:
 
 
 def _not_billed(book: pd.DataFrame, bill: pd.DataFrame, regions: Sequence[Region], period: str) -> pd.DataFrame:
-    """Rented terms in service in the month of whose accelerators the bill has no hours in their region."""
+    """Rented terms in service in the month whose hours the bill of their accelerator and region lacks, the last to begin first.
+
+    A term is paid for in every hour, and takes what the terms before it leave. Charges under a commitment count where there are any, else all;
+    those that name no region cover what the regions lack.
+    """
     charged = bill[(bill["month"] == period) & accelerator_charges(bill)]
     if charged.empty:
         return book.iloc[:0]
-    billed = set(zip(charged["accelerator_id"], plan_regions(charged, regions), strict=True))
+    held = charged["purchase_option"].isin(COMMITTED)
+    under = charged["accelerator_id"].isin(charged.loc[held, "accelerator_id"].unique())
+    charged = charged[held | ~under]
+    places = [charged["accelerator_id"], pd.Series(plan_regions(charged, regions), charged.index)]
+    left = charged["accelerator_hours"].groupby(places).sum().to_dict()
     runs = (book["start_month"] <= period) & (book["end_month"].isna() | (period < book["end_month"]))
-    terms = book[runs & ~book["purchase_option"].isin(OWN_SITE)]
-    seen = [bool({(row.accelerator_id, row.region), (row.accelerator_id, "")} & billed) for row in terms.itertuples()]
-    return terms[[not one for one in seen]]
+    terms = book[runs & ~book["purchase_option"].isin(OWN_SITE)].sort_values("start_month", kind="stable")
+    hours, lacking, before = pd.Period(period, "M").days_in_month * HOURS_PER_DAY, [], set()
+    for row in terms.itertuples():
+        due = whole = row.accelerators * hours
+        for place in ((row.accelerator_id, row.region), (row.accelerator_id, "")):
+            taken = min(due, left.get(place, 0.0))
+            left[place], due = left.get(place, 0.0) - taken, due - taken
+        least = LEAST_BILLED * whole if (row.accelerator_id, row.region) in before else 0.0
+        lacking.append(whole - due <= least)
+        before.add((row.accelerator_id, row.region))
+    return terms[np.array(lacking, dtype=bool)].sort_index()
 
 
 def _moved(held: list[tuple], told: pd.DataFrame | None) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from moving_company import ABOUT, PLAN, PRICES, TERM, facts, spent
 from test_futures import paths_of
 from test_placed import book_of, order
 
+from aifactory.buyplan import homes as homes_module
 from aifactory.buyplan.case import rebuilt
 from aifactory.buyplan.homes import AFTERWARDS, decide_homes
 from aifactory.buyplan.paid_kit import decide_moves
@@ -48,7 +49,9 @@ def settle(*rows, home="old", reason=CHEAPEST, fixed=(), **changes):
 
     case, today = case_of(choice), pd.Series({"chat": home, "train": "acc"})
     known = {"matrix": MATRIX, "today": today, "cells": cells, "paths": paths_of(case, 4, 0.0)}
-    homes = decide_homes(case, case_of, choice=choice, period=PERIOD, fixed=fixed, **known)
+    homes = decide_homes(
+        case, case_of, lambda choice: moved(case_of(choice)), choice=choice, period=PERIOD, fixed=fixed, **known
+    )
     return homes, moved(case), moved(case_of(homes.choice))
 
 
@@ -90,6 +93,20 @@ def test_nothing_that_stands_no_other_home():
 def test_what_was_chosen_otherwise_stays(changes):
     """By score, by a decision before this one, or on the cheaper platform already."""
     assert settle(TERM, **changes)[0].table.empty
+
+
+def test_a_plan_that_costs_more_as_a_whole_leaves_it(monkeypatch):
+    """Budgets, and others that would take what stands, are in the cost of the whole plan alone."""
+    costs = iter([500_000.0, 499_999.0])
+    monkeypatch.setattr(homes_module, "whole_usd", lambda case, paths: next(costs))
+    assert settle(TERM)[0].table.empty
+    assert list(costs) == []
+
+
+def test_the_cost_of_a_whole_plan_by_hand():
+    """Without orders and terms: 12 months of 12 accelerators of `acc` at USD 4."""
+    case = settle(home="acc")[1]
+    assert homes_module.whole_usd(case, paths_of(case, 4, 0.0)) == pytest.approx(12 * 730 * 12 * 4.0)
 
 
 @pytest.mark.parametrize("until", [2, 3, 5, 8, 11, 13])

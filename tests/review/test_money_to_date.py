@@ -168,7 +168,7 @@ def test_where_cash_is_never_below_zero_there_is_nothing_to_pay_back():
     figures = table.set_index("figure")
     assert figures.loc["lowest net cash, cumulated", ["plan", "as_it_stands"]].tolist() == [0.0, 0.0]
     assert figures.loc["payback", ["plan", "as_it_stands"]].isna().all()
-    assert payback_sentence(table).count("lay out nothing that must be paid back") == 2
+    assert payback_sentence(table).count("be ahead from the first month on") == 2
 
 
 def test_a_plan_without_cash_has_no_payback():

@@ -50,6 +50,19 @@ def test_a_term_without_hours_on_the_bill_is_late_or_charged_elsewhere():
     assert changes(bought, "2026-09", charges=elsewhere) == []  # what is bought is on no bill
 
 
+def test_the_hours_of_the_first_term_are_not_those_of_the_next():
+    """Eight since August and eight more since September: 8 x 720 hours are billed, of any commitment; on demand beside them counts for none."""
+    more = ("r2", "a100", "de", "reserved_1y", 8, "2026-09", "2027-09")
+    charged = bill("2026-09", ("a100", "eu-central-1"), ("a100", "eu-central-1"))
+    charged = charged.assign(accelerator_hours=[8 * 720.0, 9_000.0], purchase_option=["committed", "on_demand"])
+    assert [name for name, text in changes(book(more, RESERVED), "2026-09", charges=charged) if "no hours" in text] == [
+        "8 a100 in de"
+    ]
+    assert "r2" in changes(book(more, RESERVED), "2026-09", charges=charged)[-1][1]
+    both = charged.assign(accelerator_hours=[16 * 720.0, 1.0])
+    assert not [text for _, text in changes(book(more, RESERVED), "2026-09", charges=both) if "no hours" in text]
+
+
 def test_orders_that_moved_came_or_left_since_the_report_before_are_named():
     late = book(
         ("r1", "a100", "de", "reserved_1y", 4, "2026-11", "2027-11"), ("n1", "l4", "us", "spot", 2, "2026-12", None)
