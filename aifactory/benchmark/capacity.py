@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from aifactory.benchmark import estimates
-from aifactory.benchmark.chance import in_progress_at
+from aifactory.benchmark.chance import OPEN_LOAD, in_progress_at
 from aifactory.benchmark.replica import STATED, TESTED
 from aifactory.benchmark.telemetry import TELEMETRY, with_telemetry
-from aifactory.benchmark.validity import OVERSTATED, flattered_by_fixed_concurrency
+from aifactory.benchmark.validity import OVERSTATED, flattered_by_fixed_concurrency, offered_at_a_rate
 from aifactory.finance.options import effective_prices
 from aifactory.finance.prices import OWN_SITE_OPTIONS, offers_of, price_table
 from aifactory.inputs.workspace import Workspace
@@ -56,6 +56,7 @@ def run_capacities(valid: pd.DataFrame, use_cases: pd.DataFrame) -> pd.DataFrame
                 TESTED: count,
                 "units_per_s_per_accelerator": capacity / count,
                 "flattered": flattered,
+                OPEN_LOAD: offered_at_a_rate(run),
                 "binding_slo": found.binding,
                 "in_progress_per_accelerator": in_progress_at(run, capacity) / count,
                 "power_w_per_accelerator": watts,
@@ -91,6 +92,7 @@ def measured_capacities(runs: pd.DataFrame) -> pd.DataFrame:
                 "high": high,
                 "tier": "measured",
                 "binding_slo": group["binding_slo"].mode().iloc[0],
+                OPEN_LOAD: bool(group[OPEN_LOAD].all()),
                 "in_progress_per_accelerator": group["in_progress_per_accelerator"].mean(),
                 "power_w_per_accelerator": group["power_w_per_accelerator"].mean(),
                 "failure_rate": group["failure_rate"].mean(),

@@ -2,7 +2,8 @@
 
 Tests hold the number of requests in progress still; in service it moves by chance. How many there are per
 accelerator at its capacity is read off the own runs; elsewhere it follows from the time that a unit stays
-in the system (Little: in progress = rate x time), as measured on other platforms, else half of what the latency limits allow.
+in the system (Little: in progress = rate x time), as measured on other platforms, else half of what the latency limits allow. There is
+at least one in progress on every replica at its capacity. Where the own runs offered load at a rate, chance is in their capacity already.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from aifactory.units import MS_PER_S
 SHARE_OF_LIMIT = 0.5
 LIMITS = {"TTFT": "slo_p95_ttft_ms", "TPOT": "slo_p95_tpot_ms", "E2E": "slo_p95_e2e_ms"}
 CHANCE_COLUMNS = ["in_progress_per_accelerator", "spread_constant", "chance_basis"]
+OPEN_LOAD = "open_load"  # column of capacities: own runs came at a rate or as a trace, all of them
+AT_RATE = "own runs at a rate, which hold it"
 MEASURED, MOVED, LIMIT, NOTHING = (
     "own runs",
     "time in system on other platforms",
@@ -58,13 +61,24 @@ def with_chance(ws: Workspace, capacity: pd.DataFrame) -> pd.DataFrame:
         spread_constant(latency, varied=bool(varied.get(name, False)))
         for name, latency in zip(case, _binding(ws, capacity), strict=True)
     ]
+    held = np.maximum(own.fillna(moved).fillna(limit), (1.0 / _replica(capacity)).fillna(0.0))
+    at_rate = capacity.get(OPEN_LOAD, pd.Series(False, index=capacity.index)).eq(True)
     return capacity.assign(
-        in_progress_per_accelerator=own.fillna(moved).fillna(limit).mask(apart),
-        spread_constant=np.array(constants, dtype=float),
+        in_progress_per_accelerator=held.mask(apart),
+        spread_constant=np.where(at_rate, 0.0, np.array(constants, dtype=float)),
         chance_basis=np.select(
-            [apart, own.notna(), moved.notna(), limit.notna()], [APART, MEASURED, MOVED, LIMIT], NOTHING
+            [apart, at_rate, own.notna(), moved.notna(), limit.notna()],
+            [APART, AT_RATE, MEASURED, MOVED, LIMIT],
+            NOTHING,
         ),
     )
+
+
+def _replica(capacity: pd.DataFrame) -> pd.Series:
+    """Accelerators that serve a request together: of a replica as stated, else at most those of the system that was tested; NaN unknown."""
+    none = pd.Series(np.nan, index=capacity.index)
+    stated, tested = (capacity.get(name, none).astype(float) for name in ("stated_replica", "tested_accelerators"))
+    return stated.fillna(tested).clip(lower=1.0)
 
 
 def _binding(ws: Workspace, capacity: pd.DataFrame) -> list[str]:

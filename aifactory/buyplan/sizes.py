@@ -16,6 +16,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from aifactory.benchmark.chance import AT_RATE
 from aifactory.buyplan.job_capacity import JOB_QUEUE
 from aifactory.buyplan.reserve_curve import DEMAND_CHAIN
 from aifactory.demand.reserve_money import with_one_pool_down
@@ -50,7 +51,7 @@ def sizes_frame(streams: Streams, plan: Plan, by_risk: Mapping[tuple[str, str], 
     even = busiest(streams)[at]
     held = table["in_progress_per_accelerator"].astype(float).to_numpy()
     k = table["spread_constant"].astype(float).to_numpy()
-    spread = ~table["movable"].to_numpy() & np.isfinite(held) & np.isfinite(k)
+    spread = ~table["movable"].to_numpy() & np.isfinite(held) & (k > 0)
 
     def safe(load: np.ndarray) -> np.ndarray:
         return np.where(spread, safe_accelerators(load, np.where(spread, held, 1.0), np.where(spread, k, 0.0)), load)
@@ -115,6 +116,8 @@ def _slo(stream: tuple, in_progress: float, spread: bool) -> str:
     if not spread:
         if stream.wait_hours > 1:
             return f"nothing added: its limit leaves {stream.wait_hours} hours to wait"
+        if stream.chance_basis == AT_RATE:
+            return "nothing added: the test at a rate holds what chance brings"
         return "nothing added: requests in progress unknown or in no common queue"
     many = counted(round(in_progress), "request") if in_progress > 0.5 else "less than 1 request"
     return f"chance binds: {many} in progress, at times more"

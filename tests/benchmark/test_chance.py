@@ -60,3 +60,30 @@ def test_limits_stand_in_where_no_platform_was_measured(mini_ws, mini_benchmark)
     basis = set(found.loc[limited, "chance_basis"])
     assert basis <= {chance.LIMIT, chance.APART}
     assert set(found["chance_basis"]) <= {chance.LIMIT, chance.APART, chance.NOTHING}
+
+
+def one_cell(mini_benchmark, **facts):
+    """The cell of own runs with the first token as its limit, with other facts of its runs."""
+    table = mini_benchmark.capacity
+    cell = table[(table["tier"] == "measured") & table["binding_slo"].eq("TTFT")].iloc[[0]]
+    return cell.assign(**facts)
+
+
+def test_runs_at_a_rate_hold_chance_already(mini_ws, mini_benchmark):
+    """Arrivals of the test came by chance: nothing is added for it, whatever was in progress."""
+    rate, fixed = (
+        chance.with_chance(mini_ws, one_cell(mini_benchmark, open_load=open_load)).iloc[0]
+        for open_load in (True, False)
+    )
+    assert (rate["spread_constant"], rate["chance_basis"]) == (0.0, chance.AT_RATE)
+    assert fixed["spread_constant"] == spread_constant("TTFT") and fixed["chance_basis"] == chance.MEASURED
+    assert rate["in_progress_per_accelerator"] == fixed["in_progress_per_accelerator"]
+
+
+@pytest.mark.parametrize(
+    ("stated", "tested", "least"), [(1.0, 4.0, 1.0), (8.0, 8.0, 1 / 8), (np.nan, 2.0, 0.5), (np.nan, np.nan, 0.1)]
+)
+def test_every_replica_has_a_request_in_progress_at_its_capacity(mini_ws, mini_benchmark, stated, tested, least):
+    """A curve that is read below its first point says 0.1; of a replica that nobody knows it may be true."""
+    cell = one_cell(mini_benchmark, in_progress_per_accelerator=0.1, stated_replica=stated, tested_accelerators=tested)
+    assert chance.with_chance(mini_ws, cell)["in_progress_per_accelerator"].iloc[0] == pytest.approx(least)

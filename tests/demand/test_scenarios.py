@@ -328,3 +328,18 @@ def test_bands_a_year_ahead_on_a_real_work_tool(shared_dir, history, least, most
         low, high = np.quantile(cell(simulate_paths([page], ("eu",), plan)), [0.1, 0.9], axis=0)
         held.append((months[origin : origin + 12] >= low) & (months[origin : origin + 12] <= high))
     assert least <= np.mean(held) <= most
+
+
+def test_a_use_case_that_is_planned_region_by_region_keeps_its_draws():
+    """Each region of `chat.eu` and `chat.us` moves as that of `chat`, and nothing else moves for the split."""
+    both, none = np.array([100.0, 50.0]), np.zeros(2)
+    facts = {"growth": Spread(0.01, 0.02, 0.04), "growth_sd": np.full(2, 0.02), "noise_sd": np.full(2, 0.1)}
+    other = Workload("search", both, **facts)
+    settings = Settings(months=6, paths=50, seed=3)
+    whole = simulate_paths([Workload("chat", both, **facts), other], ("eu", "us"), settings).units
+    parts = [Workload("chat.eu", both * [1, 0], **facts), Workload("chat.us", both * [0, 1], **facts)]
+    split = simulate_paths([*parts, other], ("eu", "us"), settings).units
+    np.testing.assert_array_equal(split[:, 0, 0], whole[:, 0, 0])
+    np.testing.assert_array_equal(split[:, 1, 1], whole[:, 0, 1])
+    np.testing.assert_array_equal(split[:, 2], whole[:, 1])
+    assert none.sum() == split[:, 0, 1].sum()
