@@ -28,23 +28,25 @@ def test_a_name_with_publisher_and_tuning_is_the_one_known_model(asked, found):
 
 
 def test_a_row_is_predicted_the_same_whether_its_model_has_a_publisher_or_not(tmp_path):
-    head = "id,accelerator,task,model,params_b,precision,scenario,metric,accel_count,value,system\n"
-    train = "".join(
-        f"t{n},{chip},llm,{model},{size},fp8,offline,tokens_per_s,8,{value},\n"
-        for n, (chip, model, size, value) in enumerate(
-            [("chip-a", "llama3.1-8b", 8, 9000), ("chip-b", "llama3.1-8b", 8, 18000), ("chip-a", "llama2-70b", 70, 1000),
-             ("chip-b", "gptj-6b", 6, 26000)]
-        )
-    )  # fmt: skip
-    (tmp_path / "train.csv").write_text(head + train)
+    head = "id,source,date,accelerator,accel_count,task,model,params_b,precision,scenario,metric,value,submitter\n"
+    seen = [("nvidia-h100-sxm-80gb", "llama2-70b", 70, 31000), ("nvidia-h200-sxm-141gb", "llama2-70b", 70, 35000),
+            ("nvidia-h100-sxm-80gb", "gptj-6b", 6, 160000), ("nvidia-h200-sxm-141gb", "gptj-6b", 6, 165000),
+            ("nvidia-h100-sxm-80gb", "llama3.1-8b", 8, 50000)]  # fmt: skip
+    form = "{},s,2025-09-09,{},8,llm,{},{},fp8,offline,{},{},{}\n"
+    rows = (
+        form.format(f"t{n}", chip, model, size, "tokens_per_s", value, "x")
+        for n, (chip, model, size, value) in enumerate(seen)
+    )
+    (tmp_path / "train.csv").write_text(head + "".join(rows))
     found = []
     for model, nothing, metric in (
-        ("llama2-70b", "", "tokens_per_s"),
-        ("meta-llama/Llama-2-70b-chat-hf", "NA", "tokens/s"),
+        ("llama3.1-8b", "", "tokens_per_s"),
+        ("meta-llama/Llama-3.1-8B-Instruct", "NA", "tokens/s"),
     ):
-        row = f"a,chip-b,llm,{model},70,fp8,offline,{metric},8,2000,{nothing}\n"
-        (tmp_path / "asked.csv").write_text(head + row)
-        report = run_fidelity(tmp_path / "asked.csv", tmp_path / "train.csv")
-        found.append(report.predictions[["predicted", "low80", "high80"]].iloc[0].tolist())
-        assert read_measurements(tmp_path / "asked.csv")["system"].tolist() == [""]
+        asked = tmp_path / "asked.csv"
+        asked.write_text(head + form.format("a", "nvidia-h200-sxm-141gb", model, 8, metric, 55000, nothing))
+        report = run_fidelity(asked, tmp_path / "train.csv")
+        found.append(report.predictions[["predicted", "low80", "high80", "reason"]].iloc[0].tolist())
+        assert read_measurements(asked)["submitter"].tolist() == [""]
     assert found[0] == found[1]
+    assert found[0][0] > 0
