@@ -217,8 +217,8 @@ def read_stream(path: Path) -> RequestStream:
 def read_noted_stream(path: Path) -> tuple[RequestStream, list[str]]:
     """Requests of a trace and what was left out of it.
 
-    Of known formats and logs, requests without an answer (they failed, there is nothing to serve), without a
-    prompt and of unknown length are left out; plain columns must be whole.
+    Of known formats and logs, requests without an answer (they failed, there is nothing to serve) and of
+    unknown length are left out; plain columns must be whole.
     """
     if not path.is_file() and not path.is_dir():
         raise InputError.at(path.name, "no such file", value=str(path))
@@ -230,17 +230,19 @@ def read_noted_stream(path: Path) -> tuple[RequestStream, list[str]]:
         refuse_part(path.name, names, "requests", tuple(PLAIN))
     rows = read_request_trace(path)
     left_out = dict(rows.attrs["left_out"])
-    answered, asked = rows["output_tokens"] != 0, rows["input_tokens"] > 0
-    if not (answered & asked).all():
-        left_out |= {
-            "requests without an answer": int((~answered).sum()),
-            "requests without a prompt": int((answered & ~asked).sum()),
-        }
-        attrs, rows = rows.attrs, rows[answered & asked].reset_index(drop=True)
+    answered = rows["output_tokens"] != 0
+    if not answered.all():
+        left_out["requests without an answer"] = int((~answered).sum())
+        attrs, rows = rows.attrs, rows[answered].reset_index(drop=True)
         rows.attrs |= attrs
     if not len(rows):
-        raise InputError.at(path.name, "there are no requests of known length with a prompt and an answer")
+        raise InputError.at(path.name, "there are no requests of known length with an answer")
     inputs = rows["input_tokens"].to_numpy()
+    if "file_row" in rows and (inputs < 1).any():
+        at = int(rows["file_row"][inputs < 1].min())
+        raise InputError.at(
+            path.name, "a request needs a prompt of 1 token or more", row=at, column="input_tokens", value=0
+        )
     prefixes = _prefixes(rows)
     cached = np.minimum(rows["cached_input_tokens"].to_numpy(), np.maximum(inputs - 1, 0))
     if prefixes and (inputs > 0).all():

@@ -370,15 +370,6 @@ def test_copies_of_the_cache_are_told_and_ranks_of_attention_keep_none(trace):
     assert apart["tpot_ms"]["p50"] < together["tpot_ms"]["p50"]
 
 
-def test_a_request_without_a_prompt_is_left_out_of_a_trace_and_said(tmp_path):
-    path = tmp_path / "azure.csv"
-    rows = ["2023-11-16 18:15:46,374,44", "2023-11-16 18:15:47,0,44", "2023-11-16 18:15:48,374,0"]
-    path.write_text("\n".join(["TIMESTAMP,ContextTokens,GeneratedTokens", *rows]) + "\n")
-    stream, remarks = read_noted_stream(path)
-    assert len(stream) == 1
-    assert remarks == [f"left out of the trace: 1 requests without {what}" for what in ("an answer", "a prompt")]
-
-
 @pytest.mark.parametrize(("apart", "said"), [(10_000, True), (10_000.5, False), (10, False)])
 def test_whole_seconds_that_stretch_few_requests_over_months_may_be_milliseconds(tmp_path, apart, said):
     _, remarks = read_noted_stream(write(tmp_path, "".join(f"{n * apart},10,10\n" for n in range(500))))
