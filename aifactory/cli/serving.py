@@ -103,7 +103,9 @@ def _offer_lines(found: dict[str, object]) -> list[str]:
 
 @app.command()
 def jobs(
-    trace: Annotated[Path, typer.Argument(help="Jobs: a known trace, table jobs, or submit_s,run_s,accelerators.")],
+    trace: Annotated[
+        Path, typer.Argument(help="Jobs: what `import jobs` reads, a known trace, or submit_s,run_s,accelerators.")
+    ],
     wait_s: Annotated[float, typer.Option(min=0, help="Longest wait in seconds at the percentile.")] = 3600.0,
     percentile: Annotated[float, typer.Option(min=0, max=100, help="Percentile of the wait to keep.")] = 95.0,
     accelerators: Annotated[int, typer.Option(min=0, help="Accelerators; 0: the fewest that keep the wait.")] = 0,

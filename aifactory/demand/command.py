@@ -27,6 +27,8 @@ MOST_SECONDS = 100 * 366 * 86400
 DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(s|min|mo|m|h|d|w)", re.IGNORECASE)
 GOAL_WORDS = {"windows": "windows over capacity", "unserved": "demand not served"}
 GOAL_NOUNS = {"windows": "windows over", "unserved": "demand not served"}
+#: A silence so many times longer than any before it is told.
+SILENCE = 3
 INDEX, MOST_STEPS = "index.csv", 10_000_000
 INDEX_COLUMNS = ("step", "min_train", "max_train")
 
@@ -231,7 +233,7 @@ def reserve_file(path: Path, settings: ReserveSettings) -> dict[str, object]:
         "windows": len(demand.values),
         "source": demand.source,
         "curve": _curve(found, settings, window),
-        "warnings": [*demand.warnings, *_moved(found, demand.rows), *found.notes],
+        "warnings": [*demand.warnings, *_moved(found, demand.rows), *_silent_end(demand.values), *found.notes],
     }
     if settings.autoscaler_lag:
         lag = max(1, int(np.ceil(duration("--autoscaler-lag", settings.autoscaler_lag) / window)))
@@ -289,6 +291,23 @@ def _moved(found: Reserve, rows: np.ndarray | None) -> list[str]:
     known = [] if rows is None else rows[found.first_window :][rows[found.first_window :] > 0]
     place = f"row {known[0]}" if len(known) else f"window {found.first_window + 1:,}"
     return [f"the level moves about {place} and stays: the {found.first_window:,} windows before it do not count"]
+
+
+def _silent_end(values: np.ndarray) -> list[str]:
+    """A remark where the history ends in silence that is far longer than any before it.
+
+    >>> _silent_end(np.array([5.0, 0, 4, 6, 0, 0, 0, 0])), _silent_end(np.array([5.0, 0, 0, 4, 0, 0, 0, 0]))
+    (['the last 4 windows hold nothing, 1 in a row at most before them: leave them out where they are an outage, since \
+they lower the capacity'], [])
+    """
+    busy = np.flatnonzero(values > 0)
+    if not len(busy):
+        return []
+    end, before = len(values) - 1 - int(busy[-1]), int(np.diff(busy).max(initial=1)) - 1
+    if end < SILENCE * max(before, 1):
+        return []
+    told = f"the last {end:,} windows hold nothing, {before:,} in a row at most before them"
+    return [f"{told}: leave them out where they are an outage, since they lower the capacity"]
 
 
 def _curve(found: Reserve, settings: ReserveSettings, window: pd.Timedelta) -> list[dict[str, object]]:

@@ -29,6 +29,8 @@ from aifactory.serving.step_time_estimate import estimate_step_time
 from aifactory.units import counted
 
 MOST_REPLICAS = 10_000
+#: Requests that come more seldom over a longer time may be told in milliseconds.
+LONG_S, RARE_S = 30 * 86_400.0, 100.0
 PLAIN = {"arrival_s": "number", "input_tokens": "integer", "output_tokens": "integer"}
 #: Seconds from the first to the last request of a plain table; a day in milliseconds is more.
 MOST_SPAN_S = 2 * 366 * 86_400.0
@@ -222,7 +224,8 @@ def read_noted_stream(path: Path) -> tuple[RequestStream, list[str]]:
         raise InputError.at(path.name, "no such file", value=str(path))
     kind, names = sniff(path)
     if kind == "columns" and set(PLAIN) <= set(names):
-        return _plain_stream(path, names), []
+        stream = _plain_stream(path, names)
+        return stream, _perhaps_milliseconds(stream.arrival_s)
     if kind == "columns":
         refuse_part(path.name, names, "requests", tuple(PLAIN))
     rows = read_request_trace(path)
@@ -249,6 +252,16 @@ def read_noted_stream(path: Path) -> tuple[RequestStream, list[str]]:
         cached if cached.any() else np.empty(0, dtype=np.int32), source=path.name, prefixes=prefixes,
     )  # fmt: skip
     return stream, [f"left out of the trace: {count:,} {what}" for what, count in left_out.items() if count]
+
+
+def _perhaps_milliseconds(arrival_s: np.ndarray) -> list[str]:
+    """A remark on whole numbers of seconds that stretch few requests over many days, as milliseconds would."""
+    span_s = float(arrival_s[-1] - arrival_s[0])
+    apart_s = span_s / max(len(arrival_s) - 1, 1)
+    if span_s < LONG_S or apart_s < RARE_S or (arrival_s % 1).any():
+        return []
+    told = f"{span_s / 86_400:,.0f} days, one request in {apart_s:,.0f} s"
+    return [f"arrival_s holds whole numbers over {told}: where they are milliseconds, divide by 1000"]
 
 
 def _prefixes(rows: pd.DataFrame) -> Prefixes | None:

@@ -20,6 +20,7 @@ from aifactory.serving.measurements import (
     with_features,
     with_lengths,
 )
+from aifactory.serving.model_spellings import as_spelt_in
 from aifactory.serving.tiers import REFUSED, train
 from aifactory.serving.unstated import pooled, that_hold_weights, with_conditions
 
@@ -97,7 +98,8 @@ def _measurements(
     if training is not None:
         wrong: dict[int, str] = {}
         others = _sound(read_measurements(training, faults=wrong), wrong)
-        others, sound = told_elsewhere(others), told_elsewhere(sound, others)
+        others = told_elsewhere(others)
+        sound = told_elsewhere(sound.assign(model=as_spelt_in(sound["model"], others["model"])), others)
         given = with_features(told_elsewhere(others, sound), lengths)
         given = given[given["value"].notna()]
         apart = others[~others["id"].isin(sound["id"])]

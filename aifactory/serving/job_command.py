@@ -10,8 +10,14 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import load_contract
+from aifactory.inputs.csv_text import holds_json
+from aifactory.inputs.importers.jobs.read import NEEDED, find_job_columns, is_job_trace
+from aifactory.inputs.importers.jobs.read import read_jobs as read_export
+from aifactory.inputs.importers.jobs.slurm import is_slurm
 from aifactory.inputs.importers.source import source_contract
+from aifactory.inputs.importers.target import Target
 from aifactory.inputs.importers.traces.formats import detect_trace, refuse_milliseconds, refuse_part, sniff
+from aifactory.inputs.importers.unnamed import UNNAMED
 from aifactory.inputs.problems import raise_problems
 from aifactory.inputs.tables import read_source, read_table
 from aifactory.serving.jobs import JobStream, simulate_jobs, size_job_pool
@@ -67,7 +73,8 @@ def _as_asked(jobs: JobStream, start: np.ndarray, percentile: float, wait_s: flo
 
 
 def read_jobs(path: Path, only: Mapping[str, str] | None = None) -> tuple[JobStream, list[str]]:
-    """Jobs of a trace in order of submission: table `jobs`, plain columns submit_s, run_s, accelerators, or a known trace.
+    """Jobs of a trace in order of submission: table `jobs`, plain columns submit_s, run_s, accelerators, a known trace,
+    or what `aifactory import jobs` reads.
 
     Jobs without an end are left out, parts of an accelerator count as one. Of a table `jobs`, `only` takes those with
     these values in its columns.
@@ -85,7 +92,7 @@ def read_jobs(path: Path, only: Mapping[str, str] | None = None) -> tuple[JobStr
     else:
         if kind == "columns":
             refuse_part(path.name, names, "jobs", tuple(PLAIN))
-        jobs, remarks = _of_trace(path)
+        jobs, remarks = _of_trace(path) if is_job_trace(path) else _of_export(path, names)
     jobs["row"] = jobs["row"] if "row" in jobs else jobs.index + 2
     known = jobs.notna().all(axis=1) & jobs["accelerators"].gt(0)
     if not known.any():
@@ -115,6 +122,21 @@ def _of_table(path: Path, only: Mapping[str, str]) -> tuple[pd.DataFrame, list[s
     held = frame["accelerators"].astype(float)
     rows = {"submit_s": _seconds(frame["submitted_utc"]), "run_s": ended - started, "accelerators": held}
     return pd.DataFrame(rows), remarks
+
+
+def _of_export(path: Path, names: list[str]) -> tuple[pd.DataFrame, list[str]]:
+    """Jobs of a scheduler's export or of any table of jobs, as `aifactory import jobs` reads them, in one pool."""
+    try:
+        report, frame = read_export(path, Target(region=UNNAMED, use_case=UNNAMED, accelerator=UNNAMED))
+    except InputError:
+        if path.is_file() and (is_slurm(path) or holds_json(path) or set(NEEDED) <= set(find_job_columns(names, {}))):
+            raise
+        return _of_trace(path)  # tells the known forms
+    started, ended = (_seconds(frame[name], frame["submitted_utc"]) for name in ("started_utc", "ended_utc"))
+    held = {"run_s": ended - started, "accelerators": frame["accelerators"].astype(float)}
+    remarks = [f"{counted(count, 'row')} left out: {why}" for why, count in report["rows_left_out"].items()]
+    remarks += [f"{item['text']} ({counted(item['rows'], 'row')})" for item in report["warnings"] if item["rows"]]
+    return pd.DataFrame({"submit_s": _seconds(frame["submitted_utc"])} | held | {"row": 0}), remarks
 
 
 def _of_trace(path: Path) -> tuple[pd.DataFrame, list[str]]:

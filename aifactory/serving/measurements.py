@@ -43,6 +43,8 @@ PUBLISHED_MOST = {
     "accel_count": 2560, "tp": 32, "batch_or_concurrency": 1_048_576, "input_tokens": 32_768, "output_tokens": 32_768,
 }  # fmt: skip
 BEYOND = 256
+#: Words for an empty cell.
+NOT_SAID = ("nan", "na", "n/a", "none", "null", "-")
 #: Texts that mean the same in capitals.
 LABELS = ("accelerator_class", "task", "scenario", "metric")
 #: Counts, which begin at 1; smallest published limits, of which 1 / `BEYOND` is still answered.
@@ -120,7 +122,7 @@ def numbers(table: pd.DataFrame, name: str, path: Path, faults: dict[int, str] |
     if name not in table.columns:
         return pd.Series(np.nan, index=table.index)
     text = table[name].str.strip()
-    text = text.mask(text.str.lower().isin(["nan", "na", "n/a", "none", "null", "-"]))
+    text = text.mask(text.str.lower().isin(NOT_SAID))
     values = pd.to_numeric(text, errors="coerce")
     bad = text.notna() & ~np.isfinite(values)
     refuse_rows(path, bad, "must be a finite number, as 1234.5", name, text, faults)
@@ -138,7 +140,8 @@ def read_measurements(path: Path, *, with_values: bool = True, faults: dict[int,
     raw = read_table(path, needed)
     table = pd.DataFrame(index=raw.index)
     for name in TEXTS:
-        table[name] = raw[name].fillna("").str.strip() if name in raw else pd.Series("", index=raw.index, dtype=str)
+        text = raw[name].fillna("").str.strip() if name in raw else pd.Series("", index=raw.index, dtype=str)
+        table[name] = text.mask(text.str.lower().isin(NOT_SAID), "")
     for name in NUMBERS:
         table[name] = numbers(raw, name, path, faults)
     repeated = table["id"].duplicated() | (table["id"] == "")
@@ -156,7 +159,7 @@ def read_measurements(path: Path, *, with_values: bool = True, faults: dict[int,
     rule = f"must hold a year from {YEARS[0]} to {YEARS[1]}, as in 2025-09-30"
     refuse_rows(path, undated, rule, "date", table["date"], faults)
     for name in LABELS:
-        table[name] = table[name].str.lower()
+        table[name] = table[name].str.lower().str.replace("/s", "_per_s")
     return table
 
 

@@ -552,3 +552,16 @@ def test_the_reserve_does_not_follow_the_hour_or_weekday_on_which_the_history_en
     by_day = hours.reshape(-1, 24).sum(axis=1)
     for ends in range(40, 54):
         assert abs(plan_reserve(by_day[:ends], 7, 0.05, season=1).capacity / by_day.max() - 1) < 0.1
+
+
+@pytest.mark.parametrize(("silent_days", "earlier_days", "told"), [(2, 0, True), (2, 1, False), (0, 2, False)])
+def test_a_history_that_ends_in_an_outage_is_named(tmp_path, silent_days, earlier_days, told):
+    load = np.tile(100 + 50 * np.sin(np.arange(24) / 24 * 2 * np.pi), 60)
+    load[24 * 20 : 24 * (20 + earlier_days)] = 0
+    load[len(load) - 24 * silent_days :] = 0
+    stamps = pd.date_range("2026-08-01", periods=len(load), freq="h")
+    path = tmp_path / "load.csv"
+    pd.DataFrame({"ds": stamps, "y": load}).to_csv(path, index=False)
+    found = reserve_file(path, ReserveSettings("1h", "7d", 0.01))["warnings"]
+    words = "the last 48 windows hold nothing, 0 in a row at most before them: leave them out where they are an outage"
+    assert [text.startswith(words) for text in found if "hold nothing" in text] == [True] * told

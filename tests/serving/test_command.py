@@ -11,7 +11,7 @@ from aifactory.cli import app
 from aifactory.errors import InputError
 from aifactory.serving.capacity_curve import CapacityCurve
 from aifactory.serving.catalogue_rows import find_row
-from aifactory.serving.command import SimulateRequest, read_stream, simulate_trace
+from aifactory.serving.command import SimulateRequest, read_noted_stream, read_stream, simulate_trace
 
 KEYS = [
     "requests",
@@ -368,3 +368,9 @@ def test_copies_of_the_cache_are_told_and_ranks_of_attention_keep_none(trace):
     trace.write_text("\n".join(["arrival_s,input_tokens,output_tokens", *rows]) + "\n")
     together, apart = ask(trace, **asked)[0], ask(trace, **asked, attention_ranks=8)[0]
     assert apart["tpot_ms"]["p50"] < together["tpot_ms"]["p50"]
+
+
+@pytest.mark.parametrize(("apart", "said"), [(10_000, True), (10_000.5, False), (10, False)])
+def test_whole_seconds_that_stretch_few_requests_over_months_may_be_milliseconds(tmp_path, apart, said):
+    _, remarks = read_noted_stream(write(tmp_path, "".join(f"{n * apart},10,10\n" for n in range(500))))
+    assert [text.startswith("arrival_s holds whole numbers over 58 days, one") for text in remarks] == [True] * said

@@ -165,3 +165,36 @@ def test_jobs_in_milliseconds_are_refused(tmp_path):
     path = write(tmp_path, "submit_s,run_s,accelerators\n1760000009000,5000,1\n1760000000000,5000,1\n")
     with pytest.raises(InputError, match="row 3, column 'submit_s'.*Are these milliseconds"):
         queue_jobs(path)
+
+
+SACCT = "JobID|Account|Submit|Start|End|State|AllocTRES\n" + "".join(
+    f"{n}|a|2026-10-01T0{n}:00:00|2026-10-01T0{n}:30:00|2026-10-01T0{n + 2}:30:00|COMPLETED|gres/gpu=8\n" for n in range(4)
+)  # fmt: skip
+
+
+def test_what_schedulers_export_is_queued_as_it_is_imported(tmp_path):
+    table = "id;GPUs;Submit Time;Start Time;duration_min;status\n" + "".join(
+        f"{n};8;2026-10-01T0{n}:00:00Z;2026-10-01T0{n}:30:00Z;120;done\n" for n in range(4)
+    )
+    for name, text in (
+        ("sacct.txt", SACCT + "9|a|2026-10-01T05:00:00|Unknown|Unknown|PENDING|gres/gpu=8\n"),
+        ("own.csv", table),
+    ):
+        jobs, remarks = read_jobs(write(tmp_path, text, name))
+        assert (jobs.submit_s.tolist(), jobs.run_s.tolist()) == ([0, 3600, 7200, 10800], [7200] * 4)
+        assert jobs.accelerators.tolist() == [8] * 4
+        assert ("1 job without start, end or accelerators left out" in remarks) == (name == "sacct.txt")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("sacct.txt", SACCT.replace("2026-10-01T00:00:00", "soon"), "row 2, column 'submitted': value 'soon': must be a time"),
+        ("own.csv", "id,GPUs,Submit Time,status\n1,8,soon,done\n", "row 2, column 'Submit Time': value 'soon': must be a time"),
+        ("own.json", '{"items": [{"kind": "Pod"}]}', "value 'Pod': is no job"),
+        ("own.csv", "a,b\n1,2\n", "the header fits no known trace"),
+    ],
+)  # fmt: skip
+def test_an_export_of_jobs_that_cannot_be_read_is_told_as_such(tmp_path, name, text, said):
+    with pytest.raises(InputError, match=said):
+        read_jobs(write(tmp_path, text, name))

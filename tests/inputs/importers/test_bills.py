@@ -149,6 +149,17 @@ def test_an_amortised_export_of_azure(tmp_path):
     assert report["by"]["purchase_option"] == {"committed": "24", "committed_unused": "6"}
 
 
+@pytest.mark.parametrize("purchase", ["", "2026-10-05,sub,Purchase,Reservation,60000,EUR,res-2,,\n"])
+def test_a_refund_of_a_reservation_is_money_that_comes_back_in_an_actual_export(tmp_path, purchase):
+    rows = (
+        "2026-10-01,sub,Usage,OnDemand,7000,EUR,,,\n2026-10-02,sub,Usage,Reservation,0,EUR,res-1,,\n"
+        "2026-10-20,sub,Refund,Reservation,-40000,EUR,res-1,,\n2026-10-21,sub,Tax,Reservation,9,EUR,res-1,,\n"
+    )
+    report = bill_report(read_bill(write(tmp_path, AZURE + rows + purchase)))
+    assert report["format"] == "Azure cost export, actual"
+    assert (total(report, "billed"), total(report, "effective")) == (-32991 + (60000 if purchase else 0), 7009)
+
+
 def test_google_credits_come_off_their_row(tmp_path):
     head = "billing_account_id,service.description,sku.description,usage_start_time,usage_end_time,project.id,labels,cost,currency,credits,invoice.month,cost_type\n"
     rows = (

@@ -40,6 +40,10 @@ def test_translated_headers_may_keep_the_english_name_in_square_brackets(tmp_pat
         (("02/10/2026", "15/10/2026"), "2026-10", "DD/MM/YYYY"),
         (("10/02/2026", "10/03/2026"), "2026-10", "MM/DD/YYYY"),
         (("02/10/2026",), "2026-02", "MM/DD/YYYY"),
+        (("10/2/2026", "10/15/2026"), "2026-10", "MM/DD/YYYY"),
+        (("2/10/2026 0:00", "15/10/2026 0:00"), "2026-10", "DD/MM/YYYY"),
+        (("10/02/2026 00:00:00", "10/15/2026 12:00:00 AM"), "2026-10", "MM/DD/YYYY"),
+        (("20261002", "20261015"), "2026-10", ""),
     ],
 )
 def test_dates_with_slashes_are_read_in_the_one_way_that_they_allow(tmp_path, days, period, order):

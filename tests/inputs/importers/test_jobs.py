@@ -175,6 +175,70 @@ def test_kubernetes_objects_hold_the_accelerators_of_their_pods(tmp_path, item, 
     )
 
 
+def pods(limits, **selector):
+    container = {"containers": [{"resources": {"limits": limits}}], "nodeSelector": selector}
+    return JOB | {"spec": {"parallelism": None, "template": {"spec": container}}}
+
+
+H100 = {"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"}
+
+
+@pytest.mark.parametrize(
+    ("limits", "node", "count", "words"),
+    [
+        ({"nvidia.com/gpu": "1", "nvidia.com/gpumem": "30000", "nvidia.com/gpucores": "50"}, H100, 1, "each counts as a whole"),
+        ({"aliyun.com/gpu-mem": "16"}, H100, 1, "each counts as a whole"),
+        ({"koordinator.sh/gpu-core": "200", "koordinator.sh/gpu-memory-ratio": "200"}, H100, 2, ""),
+        ({"aws.amazon.com/neuroncore": "32"}, {"node.kubernetes.io/instance-type": "trn1.32xlarge"}, 16, "NeuronCores"),
+        ({"aws.amazon.com/neuron": "16"}, {"node.kubernetes.io/instance-type": "trn1.32xlarge"}, 16, ""),
+        ({"nvidia.com/mig-3g.40gb": "2"}, H100, 6 / 7, "slices"),
+    ],
+)  # fmt: skip
+def test_memory_and_cores_of_an_accelerator_are_not_counted_as_accelerators(tmp_path, limits, node, count, words):
+    report, jobs = read(tmp_path, [pods(limits, **node)], "jobs.json")
+    assert jobs["accelerators"].iloc[0] == pytest.approx(count)
+    said = " ".join(item["text"] for item in report["warnings"])
+    assert words in said if words else not said
+
+
+def test_jobs_of_the_training_operator_hold_all_their_pods(tmp_path):
+    role = {"replicas": 1, "template": POD}
+    item = {"apiVersion": "kubeflow.org/v1", "kind": "PyTorchJob", "metadata": META,
+            "spec": {"pytorchReplicaSpecs": {"Master": role, "Worker": role | {"replicas": 3}}},
+            "status": {"startTime": "2026-10-05T09:00:00Z", "conditions": [
+                {"type": "Created", "status": "True"}, {"type": "Running", "status": "False"},
+                {"type": "Succeeded", "status": "True", "lastTransitionTime": "2026-10-05T11:00:00Z"}]}}  # fmt: skip
+    report, jobs = read(tmp_path, {"items": [item]}, "jobs.json")
+    assert (jobs["accelerators"].tolist(), jobs["status"].tolist()) == ([16], ["completed"])
+    assert report["totals"]["accelerator_hours"] == 32
+
+
+@pytest.mark.parametrize("name", ["jobs.txt", "jobs.json"])
+def test_a_file_whose_jobs_hold_no_accelerator_is_reported_with_none(tmp_path, name):
+    sacct = "\n".join(line for line in SACCT.splitlines() if line.startswith(("JobID", "102"))) + "\n"
+    held = [pods({"cpu": "4"})] if name == "jobs.json" else sacct
+    report, jobs = read(tmp_path, held, name)
+    assert (len(jobs), report["rows_left_out"]) == (0, {"no accelerator": 1})
+
+
+@pytest.mark.parametrize(
+    ("column", "start", "run", "hours"),
+    [
+        ("duration_s", "1790816400", "3600", 2),
+        ("duration_s", "2026-10-01T02:00:00+02:00", "3600", 2),
+        ("duration_min", "2026-10-01T01:00:00Z", "90", 3),
+        ("Runtime (hours)", "2026-10-01T01:00:00Z", "1.5", 3),
+        ("minutes of work", "2026-10-01T01:00:00Z", "90", 0),
+    ],
+)
+def test_durations_give_the_end_whatever_the_unit_and_the_form_of_the_start(tmp_path, column, start, run, hours):
+    text = f"id,gpus,submit_time,start_time,{column},state,gpu_type,team\n"
+    text += f"a,2,2026-10-01T00:00:00Z,{start},{run},completed,h100-sxm,x\nb,2,2026-10-01T00:00:00Z,1790816400,,completed,h100-sxm,x\n"
+    report, _ = read(tmp_path, text, "jobs.csv", use_case="u", region="eu")
+    assert report["totals"]["accelerator_hours"] == hours
+    assert (f"columns not used: {column}" in str(report["warnings"])) == (hours == 0)
+
+
 def test_jobs_of_the_ray_api_carry_milliseconds(tmp_path):
     item = {"submission_id": "raysubmit_1", "status": "SUCCEEDED", "start_time": 1791190800000, "end_time": 1791194400000,
             "entrypoint": "python train.py", "entrypoint_num_gpus": 2, "metadata": {"team": "models"}}  # fmt: skip

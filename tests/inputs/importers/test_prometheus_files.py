@@ -423,6 +423,24 @@ def test_windows_by_hand(hour):
     assert "chat: windows without a count of requests" in texts
 
 
+@pytest.mark.parametrize("label", ["prometheus_replica", "__replica__"])
+def test_a_folder_of_two_servers_that_scrape_one_target_counts_it_once(tmp_path, label):
+    start, name = 1_790_812_800, "vllm:prompt_tokens_total"
+    raw = [[start + 300 * n, str(7 * n)] for n in range(13)]
+    steps = [[start + 3600, "10"], [start + 7200, "30"]]
+    pair = [{"namespace": "chat", "region": "us", label: server} for server in ("a", "b")]
+    read = read_month(
+        folder_of(
+            tmp_path,
+            raw=(name, 300, answer(*(({"__name__": name} | labels, raw) for labels in pair))),
+            ok=("increase(vllm:request_success_total[1h])", 3600, answer(*((labels, steps) for labels in pair))),
+        )
+    )
+    assert (read.windows["input_tokens"].sum(), read.windows["requests"].sum()) == (84, 40)
+    told = [item["text"] for item in read.report["warnings"] if "second server" in item["text"]]
+    assert len(told) == 2
+
+
 def test_the_windows_reach_the_workspace(hour, mini):
     (mini / "demand_windows.csv").unlink()
     report = import_files("telemetry", [hour], mini, Target(today=TODAY))[0]

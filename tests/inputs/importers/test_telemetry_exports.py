@@ -552,3 +552,31 @@ def test_a_span_that_cannot_be_is_refused(tmp_path):
             TODAY,
             region="us",
         )
+
+
+HOSTS = "timestamp,{},modelName\n" + "".join(
+    f"2026-10-05T09:{minute}:00Z,{host},{device},{10 * device + minute},L4\n" for host in ("a", "b") for device in (0, 1)
+    for minute in (10, 40)
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("columns", ["Hostname,gpu,DCGM_FI_DEV_GPU_UTIL", "node,index,utilization.gpu [%]"])
+def test_devices_that_each_host_counts_from_zero_are_told_apart_by_their_host(tmp_path, columns):
+    path = tmp_path / "devices.csv"
+    path.write_text(HOSTS.format(columns))
+    report, tables = import_telemetry(path, Target(region="us", today=TODAY, purchase_options={"*": "on_demand"}))
+    assert [item["devices"] for item in report["pools"].values()] == [4]
+    (_, pools, _) = tables[0]
+    assert pools[["installed", "utilization"]].to_numpy().tolist() == [[4.0, 0.3]]
+
+
+def test_devices_of_several_hosts_without_a_name_of_the_host_are_refused(tmp_path):
+    path = tmp_path / "devices.csv"
+    rows = [line.split(",") for line in HOSTS.format("Hostname,gpu,gpu_util_percent").splitlines()]
+    path.write_text("\n".join(",".join([row[0], *row[2:]]) for row in rows) + "\n")
+    import_telemetry(path, Target(region="us", today=TODAY))  # the same twice
+    path.write_text(path.read_text().replace("10,L4", "11,L4", 1))
+    with pytest.raises(
+        InputError, match=r"row 6, column 'gpu': value '0': has another sample at 2026-10-05 09:10:00: .* column host"
+    ):
+        import_telemetry(path, Target(region="us", today=TODAY))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from aifactory.errors import InputError
 from aifactory.inputs.importers.command import Target, import_files, read_mapping
 from aifactory.inputs.importers.telemetry import read_telemetry, telemetry_report
-from aifactory.inputs.importers.telemetry.rows import statuses
+from aifactory.inputs.importers.telemetry.rows import status_of, statuses
 from aifactory.inputs.workspace import load_workspace
 
 TODAY = pd.Timestamp("2026-11-24", tz="UTC")
@@ -139,6 +139,15 @@ def test_a_packed_file_is_known_by_its_content(tmp_path):
 def test_what_cannot_be_read_is_named(tmp_path, text, words):
     with pytest.raises(InputError, match=words):
         read_telemetry(write(tmp_path, text), TODAY)
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome"),
+    [("200 OK", "ok"), ("429 Too Many Requests", "error"), ("499 Client Closed Request", "cancelled"), ("INTERNAL", "error"),
+     ("DEADLINE_EXCEEDED", "error"), ("404 Not Found", "error"), ("302", None), ("200 502", None), ("2000", None)],
+)  # fmt: skip
+def test_codes_with_their_words_and_the_names_of_grpc_are_known(text, outcome):
+    assert status_of(text) == outcome
 
 
 def test_status_words_and_codes():

@@ -310,3 +310,8 @@ def test_prices_of_hosted_models_are_compared_as_those_of_accelerators(tmp_path)
     waits = refreshed("2026-11-20", 2.2e-3)  # a price of a thousand tokens
     assert (waits.states, waits.hosted_added) == ({"quarantined": 1}, 0)
     assert refreshed("2026-11-20", 2.2e-3, accept=True).hosted_added == 1
+
+
+@pytest.mark.parametrize("sku", ["Standard_NC24ads_A100_v4", "NC24ads_A100_v4", "nc24ads_a100_v4"])
+def test_an_instance_type_of_azure_is_known_without_the_word_standard(names, sku):
+    assert names.find(sku, "A100", 1.0, 80.0) == ("nvidia-a100-80-pcie", 1.0, "")

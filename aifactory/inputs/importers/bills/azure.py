@@ -51,6 +51,8 @@ AZURE_CATEGORY = {
     "Credit": "Credit",
 }
 AZURE_PRICING = {"OnDemand": "Standard", "Reservation": "Committed", "SavingsPlan": "Committed", "Spot": "Dynamic"}
+#: What is paid, or paid back, for a commitment as a whole; only an actual export tells it.
+AZURE_PAID = ("Purchase", "Refund")
 #: Kinds of charges as the documentation writes them; exports differ in case.
 AZURE_TYPES = ("Usage", "UnusedReservation", "UnusedSavingsPlan", *AZURE_CATEGORY)
 AZURE_USED = {
@@ -87,33 +89,30 @@ def convert_azure(text: pd.DataFrame) -> Converted:
         named = ", ".join(sorted(kind[other].unique())[:5])
         notes.append((f"charge types that are not known count as usage: {named}", int(other.sum())))
     reserved = model.isin(["Reservation", "SavingsPlan"]) | (column(text, "reservationid") != "")
-    bought, used = (
-        reserved & (kind == "Purchase") & (amounts(cost) != 0),
-        reserved & (kind != "Purchase") & (amounts(cost) != 0),
-    )
+    held = reserved & ~kind.isin(AZURE_CATEGORY)  # what the commitment carries; taxes and credits are not of it
+    paid = reserved & kind.isin(AZURE_PAID)
+    bought, used = paid & (amounts(cost) != 0), held & (amounts(cost) != 0)
     if bought.any() and used.any():
         msg = (
-            f"{int(bought.sum())} commitment purchases and {int(used.sum())} charges that carry their amortised cost stand "
-            "in one file: actual and amortised exports are never added; import one of them"
+            f"{int(bought.sum())} commitment purchases or refunds and {int(used.sum())} charges that carry their amortised "
+            "cost stand in one file: actual and amortised exports are never added; import one of them"
         )
         raise ValueError(msg)
     frame["ChargeCategory"] = kind.map(AZURE_CATEGORY).fillna("Usage")
     frame["PricingCategory"] = model.map(AZURE_PRICING).fillna("")
     unused = kind.str.startswith("Unused")
-    frame["CommitmentDiscountStatus"] = np.where(
-        unused, "Unused", np.where(reserved & (kind != "Purchase"), "Used", "")
-    )
+    frame["CommitmentDiscountStatus"] = np.where(unused, "Unused", np.where(held, "Used", ""))
     frame["ListCost"], listed = _list_cost(text, cost)
     notes += listed
     frame["BilledCost"] = cost.mask(used, "0")
-    frame["EffectiveCost"] = cost.mask(kind.eq("Purchase") & reserved, "0")
+    frame["EffectiveCost"] = cost.mask(paid, "0")
     if used.any():
         notes.append(("amortised export: what was billed for commitments is not in it and counts 0", int(used.sum())))
-    elif (reserved & (kind != "Purchase")).any():
+    elif held.any():
         notes.append(
             (
                 "actual export: usage of commitments has an effective cost of 0, its amortisation is missing",
-                int((reserved & (kind != "Purchase")).sum()),
+                int(held.sum()),
             )
         )
     days = next((name for name in AZURE_COLUMNS["ChargePeriodStart"] if name in text), "date")

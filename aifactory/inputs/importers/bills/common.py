@@ -19,7 +19,10 @@ from aifactory.inputs.money import EXACT
 NOT_GIVEN = "(not given)"
 #: A time as BigQuery writes it.
 GOOGLE_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d+)?) ?(?:UTC|Z|\+00:00)?")
-US_DATE = re.compile(r"(\d\d)/(\d\d)/(\d{4})")
+#: A day with slashes; spreadsheet programs leave zeros away and write midnight behind it.
+US_DATE = re.compile(r"(\d\d?)/(\d\d?)/(\d{4})(?: (?:00?:00(?::00)?|12:00:00 AM))?")
+#: A year of this or the last century, a month and a day without signs between: no other order fits.
+COMPACT_DATE = re.compile(r"((?:19|20)\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
 
 
 @dataclass
@@ -158,7 +161,7 @@ def as_object(text: str) -> dict:
 def plain_dates(
     texts: pd.Series, name: str, beside: pd.Series | None = None
 ) -> tuple[pd.Series, list[tuple[str, int]]]:
-    """MM/DD/YYYY, the form of these exports, and YYYY-MM-DD as the start of a day in UTC.
+    """MM/DD/YYYY, the form of these exports, YYYY-MM-DD and YYYYMMDD as the start of a day in UTC.
 
     Spreadsheet programs of many countries save DD/MM/YYYY: the dates of a column with a first number beyond 12 are
     such. Where no number is beyond 12, the months must be one, as of a bill, for MM/DD/YYYY to be sure.
@@ -174,11 +177,22 @@ def plain_dates(
         If the dates can be read both ways, or some only one way and some only the other.
     """
     slashed = texts.str.fullmatch(US_DATE.pattern)
-    day = texts.str.fullmatch(r"\d{4}-\d\d-\d\d")
     order, notes = ("", []) if not slashed.any() else _order_of_dates(texts[slashed], name, beside)
-    swapped = r"\3-\2-\1" if order == "DD/MM/YYYY" else r"\3-\1-\2"
-    plain = texts.mask(slashed, texts.str.replace(US_DATE, swapped, regex=True))
-    return plain.mask(slashed | day, plain + "T00:00:00Z"), notes
+    return texts.map({text: _day(text, order) for text in texts.unique()}), notes
+
+
+def _day(text: str, order: str) -> str:
+    """Start of a day in UTC of a date as these exports write it; other text stays.
+
+    >>> _day("10/5/2026", "MM/DD/YYYY"), _day("20261005", ""), _day("2026-10-05T07:00:00Z", "")
+    ('2026-10-05T00:00:00Z', '2026-10-05T00:00:00Z', '2026-10-05T07:00:00Z')
+    """
+    if found := US_DATE.fullmatch(text):
+        month, day, year = found[2 if order == "DD/MM/YYYY" else 1], found[1 if order == "DD/MM/YYYY" else 2], found[3]
+        return f"{year}-{month:0>2}-{day:0>2}T00:00:00Z"
+    if found := COMPACT_DATE.fullmatch(text):
+        return "-".join(found.groups()) + "T00:00:00Z"
+    return text + "T00:00:00Z" if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else text
 
 
 def _order_of_dates(texts: pd.Series, name: str, beside: pd.Series | None) -> tuple[str, list[tuple[str, int]]]:

@@ -29,7 +29,8 @@ AFTER_IMPORT, NO_SUBMISSION = "after the day of import", "no time of submission"
 MAX_NAMED = 10
 #: Seconds since 1970 between 2001 and 2286 have ten digits, milliseconds thirteen.
 _EPOCH_S, _EPOCH_MS = re.compile(r"\d{10}(?:\.\d+)?"), re.compile(r"\d{13}")
-_STAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?")
+_STAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?")
+_ZONE = r":\d\d.*[Z+-]"  # behind the minutes
 _FORM = re.compile(r"^(sxm|pcie)\d$")
 #: A slice of an accelerator (MIG): 1g.10gb is one of seven.
 _SLICE, _SLICE_NAME, SLICES = re.compile(r"(\d)g\.\d+gb"), re.compile(r"[-_/]?mig[-_.]?|\d+g\.\d+gb(\.me)?"), 7
@@ -61,6 +62,7 @@ class RawJobs:
     left_out: dict[str, int] = field(default_factory=dict)
     warnings: list[tuple[str, int]] = field(default_factory=list)
     recoded: list[dict[str, object]] = field(default_factory=list)
+    runs_s: pd.Series | None = None  # seconds from start to end, where the file tells them instead of the end
     headers: dict[str, str] = field(default_factory=dict)  # what the file calls a field, where it has another name
 
     def called(self, name: str) -> str:
@@ -96,7 +98,8 @@ def to_jobs(raw: RawJobs, target: Target) -> pd.DataFrame:
         If region, use case or accelerator of a job is not known, or a time or number cannot be read.
     """
     if raw.rows.empty:
-        raise InputError.at(raw.file, "holds a header and no jobs", row=2)
+        others = ", ".join(f"{count:,} {reason}" for reason, count in raw.left_out.items())
+        raise InputError.at(raw.file, "holds a header and no jobs" + (f" ({others})" if others else ""), row=2)
     raw.rows = raw.rows.assign(accelerators=_counts(raw))
     raw.leave_out(~(raw.rows["accelerators"] > 0), NOT_GPU)
     slices = pd.to_numeric(raw.rows["device"].str.lower().str.extract(_SLICE, expand=False))
@@ -105,6 +108,8 @@ def to_jobs(raw: RawJobs, target: Target) -> pd.DataFrame:
         text = f"jobs hold slices of accelerators (MIG); k of {SLICES} slices count k/{SLICES} of one"
         raw.warnings.append((text, int(slices.notna().sum())))
     times = {name: _times(raw, name, target.zone) for name in ("submitted", "started", "ended")}
+    if raw.runs_s is not None:
+        times["ended"] = times["ended"].fillna(times["started"] + pd.to_timedelta(raw.runs_s, unit="s"))
     raw.rows = raw.rows.assign(**times)
     raw.leave_out(raw.rows["submitted"].isna(), NO_SUBMISSION)
     raw.leave_out(raw.rows.duplicated() & (raw.rows["job_id"].str.strip() != ""), GIVEN_TWICE)
@@ -170,12 +175,8 @@ def _counts(raw: RawJobs) -> pd.Series:
 def _times(raw: RawJobs, name: str, zone: str) -> pd.Series:
     texts = raw.rows[name].str.strip()
     known = ~texts.str.casefold().isin(NO_TIME)
-    seconds, millis = (
-        texts.map(lambda t: bool(_EPOCH_S.fullmatch(t))),
-        texts.map(lambda t: bool(_EPOCH_MS.fullmatch(t))),
-    )
-    stamps = texts.map(lambda t: bool(_STAMP.fullmatch(t)))
-    zoned = texts.map(lambda t: bool((found := _STAMP.fullmatch(t)) and found[1]))
+    seconds, millis, stamps = (_fits(texts, form) for form in (_EPOCH_S, _EPOCH_MS, _STAMP))
+    zoned = stamps & texts.str.contains(_ZONE, regex=True)
     bad = known & ~seconds & ~millis & ~stamps
     rule = "must be a time such as 2026-10-01T00:00:00 or seconds since 1970"
     raise_problems(raw.file, [Problem(int(row), raw.called(name), texts[row], rule) for row in texts.index[bad]])
@@ -193,6 +194,10 @@ def _times(raw: RawJobs, name: str, zone: str) -> pd.Series:
         [Problem(int(row), raw.called(name), texts[row], "is not a date of the calendar") for row in texts.index[lost]],
     )
     return times
+
+
+def _fits(texts: pd.Series, form: re.Pattern[str]) -> pd.Series:
+    return texts.map(lambda text: bool(form.fullmatch(text))).astype("bool")
 
 
 def _parsed(texts: pd.Series, *, utc: bool) -> pd.Series:

@@ -1,12 +1,13 @@
 """Kubernetes objects as `kubectl get ... -o json` lists them, and the list of the Ray jobs API.
 
-Kinds: Job (batch/v1), Workload (Kueue), Job (Volcano), RayJob. Accelerators of a job are those of its pods:
+Kinds: Job (batch/v1), Workload (Kueue), Job (Volcano), RayJob, PyTorchJob and the like (Kubeflow). Accelerators of a job are those of its pods:
 replicas x the limits of their containers.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.importers.jobs.common import FIELDS, RawJobs
+from aifactory.inputs.importers.jobs.resources import held_by
 from aifactory.inputs.spreadsheet import MAX_BYTES
 
-RESOURCES = ("/gpu", "/tpu", "/neuron", "/gaudi", "/mig-", "/xpu", "gpu.intel.com/")
 SELECTORS = ("gpu.product", "accelerator", "instance-type", "gpu-type", "gpu_type", "gpu.model")
+KUBEFLOW = ("PyTorchJob", "TFJob", "MPIJob", "JAXJob", "XGBoostJob", "PaddleJob")
 Node = dict[str, Any]
 
 
@@ -44,6 +46,8 @@ def read_kubernetes(path: Path) -> RawJobs:
     frame = pd.DataFrame(rows, columns=list(FIELDS), index=range(1, len(rows) + 1)).fillna("").astype("str")
     name = " and ".join(dict.fromkeys(kinds)) or "empty list"
     raw = RawJobs(path.name, f"{name}, JSON", "kubernetes", frame, len(frame))
+    told = Counter(text for row in rows for text in row.get("said", ()))
+    raw.warnings += sorted(told.items())
     again = [number for number, item in enumerate(items, 1) if _evicted(item)]
     if again:
         raw.warnings.append(("jobs were evicted and queued again; only their last run is known", len(again)))
@@ -80,6 +84,8 @@ def _kind(item: Node) -> str:
         return "Kueue Workload"
     if kind == "RayJob":
         return "RayJob"
+    if version.startswith("kubeflow.org/") and isinstance(kind, str) and kind in KUBEFLOW:
+        return "Kubeflow job"
     return "Ray job" if "submission_id" in item or "entrypoint" in item else ""
 
 
@@ -101,22 +107,24 @@ def _base(item: Node) -> Node:
 
 def _pods(groups: Iterator[tuple[int, Node]]) -> Node:
     """Accelerators of all pods, and the words that name the device."""
-    total, devices = 0.0, []
+    total, devices, said = 0.0, [], []
     for replicas, template in groups:
         spec = template.get("spec") or {}
+        chosen = [str(v) for k, v in (spec.get("nodeSelector") or {}).items() if any(mark in k for mark in SELECTORS)]
         for container in spec.get("containers") or []:
             resources = container.get("resources") or {}
-            for name, amount in (resources.get("limits") or resources.get("requests") or {}).items():
-                if any(mark in name for mark in RESOURCES):
-                    total += replicas * float(amount)
-                    chosen = [
-                        str(v)
-                        for k, v in (spec.get("nodeSelector") or {}).items()
-                        if any(mark in k for mark in SELECTORS)
-                    ]
-                    devices += chosen or [name]
+            limits = resources.get("limits") or resources.get("requests") or {}
+            for amount, device, remark in held_by(limits, chosen[0] if chosen else ""):
+                total += replicas * amount
+                devices.append(device)
+                said.append(remark)
     names = list(dict.fromkeys(devices))
-    return {"accelerators": f"{total:g}", "device": names[0] if len(names) == 1 else ", ".join(names)}
+    return {"accelerators": f"{total:g}", "device": ", ".join(names), "said": {text for text in said if text}}
+
+
+def _many(held: object) -> int:
+    """A number of pods; one where none is given."""
+    return 1 if held is None else int(str(held))
 
 
 def _condition(status: Node, *types: str) -> Node:
@@ -136,7 +144,7 @@ def _job(item: Node) -> Node:
         "Suspended" if spec.get("suspend") else "Running" if status.get("active") else "Pending"
     )
     ended = status.get("completionTime") or end.get("lastTransitionTime")
-    return {**_base(item), **_pods(iter([(int(spec.get("parallelism", 1)), spec.get("template") or {})])),
+    return {**_base(item), **_pods(iter([(_many(spec.get("parallelism")), spec.get("template") or {})])),
             "started": _text(status.get("startTime")), "ended": _text(ended), "state": state}  # fmt: skip
 
 
@@ -147,7 +155,7 @@ def _workload(item: Node) -> Node:
     end, start = _condition(status, "Finished"), _condition(status, "Admitted", "QuotaReserved")
     told = f"{end.get('reason', '')} {end.get('message', '')}".casefold()
     state = ("Failed" if "fail" in told else "Succeeded") if end else "Running" if start else "Pending"
-    groups = ((int(pods.get("count", 1)), pods.get("template") or {}) for pods in spec.get("podSets") or [])
+    groups = ((_many(pods.get("count")), pods.get("template") or {}) for pods in spec.get("podSets") or [])
     return {**base, **_pods(groups), "job_id": f"{base['job_id'].split('/')[0]}/{owner[0]}" if owner else base["job_id"],
             "use_case": _text(spec.get("queueName")) or base["use_case"], "started": _text(start.get("lastTransitionTime")),
             "ended": _text(end.get("lastTransitionTime")), "state": state}  # fmt: skip
@@ -156,7 +164,7 @@ def _workload(item: Node) -> Node:
 def _volcano(item: Node) -> Node:
     spec, status = item.get("spec") or {}, item.get("status") or {}
     phase = status.get("state") or {}
-    groups = ((int(task.get("replicas", 1)), task.get("template") or {}) for task in spec.get("tasks") or [])
+    groups = ((_many(task.get("replicas")), task.get("template") or {}) for task in spec.get("tasks") or [])
     over = phase.get("phase") in ("Completed", "Failed", "Aborted", "Terminated")
     history = [c.get("lastTransitionTime") for c in status.get("conditions") or [] if c.get("status") == "Running"]
     base = _base(item)
@@ -165,10 +173,21 @@ def _volcano(item: Node) -> Node:
             "ended": _text(phase.get("lastTransitionTime")) if over else ""}  # fmt: skip
 
 
+def _kubeflow(item: Node) -> Node:
+    """Jobs of the training operator: `pytorchReplicaSpecs` and the like, each kind of pod with its replicas."""
+    spec, status = item.get("spec") or {}, item.get("status") or {}
+    roles = next((held for name, held in spec.items() if name.endswith("ReplicaSpecs")), None) or {}
+    groups = ((_many(role.get("replicas")), role.get("template") or {}) for role in roles.values())
+    end = _condition(status, "Succeeded", "Failed")
+    state = _condition(status, "Created", "Running", "Restarting", "Suspended", "Succeeded", "Failed").get("type")
+    return {**_base(item), **_pods(groups), "started": _text(status.get("startTime")), "state": state or "Pending",
+            "ended": _text(status.get("completionTime") or end.get("lastTransitionTime"))}  # fmt: skip
+
+
 def _ray_job(item: Node) -> Node:
     status, cluster = item.get("status") or {}, (item.get("spec") or {}).get("rayClusterSpec") or {}
     groups = [(1, (cluster.get("headGroupSpec") or {}).get("template") or {})]
-    groups += [(int(g.get("replicas", 1)), g.get("template") or {}) for g in cluster.get("workerGroupSpecs") or []]
+    groups += [(_many(g.get("replicas")), g.get("template") or {}) for g in cluster.get("workerGroupSpecs") or []]
     return {**_base(item), **_pods(iter(groups)), "started": _text(status.get("startTime")),
             "ended": _text(status.get("endTime")), "state": _text(status.get("jobStatus")) or "Pending"}  # fmt: skip
 
@@ -197,5 +216,6 @@ _READERS: dict[str, Callable[[Node], Node]] = {
     "Kueue Workload": _workload,
     "Volcano Job": _volcano,
     "RayJob": _ray_job,
+    "Kubeflow job": _kubeflow,
     "Ray job": _ray_api,
 }

@@ -19,6 +19,9 @@ from aifactory.inputs.problems import Problem, raise_problems
 from aifactory.inputs.spreadsheet import read_spreadsheet
 
 LONGEST_S = 946_080_000
+#: Column of durations -> seconds of its unit.
+DURATIONS = {"duration_s": 1, "duration_min": 60, "duration_h": 3_600}
+DURATION_UNITS = {"duration_s": "seconds", "duration_min": "minutes", "duration_h": "hours"}
 NEEDED = ("job_id", "accelerators", "submitted", "state")
 
 
@@ -63,10 +66,10 @@ def read_job_table(path: Path, columns: dict[str, str]) -> RawJobs:
     sheets = read_spreadsheet(path)
     chosen = [(sheet, find_job_columns(list(sheet.frame), columns)) for sheet in sheets]
     sheet, found = max(chosen, key=lambda pair: len(pair[1]))
-    absent = next((name for name in columns if name not in (*FIELDS, "duration_s")), "")
+    absent = next((name for name in columns if name not in (*FIELDS, *DURATIONS)), "")
     if absent:
         raise InputError.at(
-            "mapping", "is no column of a job.", column="columns", value=absent, choices=(*FIELDS, "duration_s")
+            "mapping", "is no column of a job.", column="columns", value=absent, choices=(*FIELDS, *DURATIONS)
         )
     gone = next((theirs for theirs in columns.values() if theirs not in sheet.frame), "")
     if gone:
@@ -90,8 +93,13 @@ def read_job_table(path: Path, columns: dict[str, str]) -> RawJobs:
         list(sheet.notes),
         headers=found,
     )
-    if "duration_s" in found and "ended" not in found:
-        raw.rows = raw.rows.assign(ended=_ends(raw, sheet.frame[found["duration_s"]]))
+    stated = next((name for name in DURATIONS if name in found and "ended" not in found), "")
+    if stated:
+        raw.runs_s = _seconds(raw, sheet.frame[found[stated]].astype("str"), stated)
+    used = [found[name] for name in (*FIELDS, stated) if name in found]
+    unused = [header for header in sheet.frame if header not in used]
+    if unused:
+        raw.warnings.append((f"columns not used: {', '.join(unused)}", 0))
     raw.recoded = [{"field": name, "theirs": theirs, "ours": name, "rows": len(rows), "certainty": "header"}
                    for name, theirs in found.items() if name != theirs]  # fmt: skip
     return raw
@@ -116,20 +124,11 @@ def find_job_columns(headers: list[str], columns: dict[str, str]) -> dict[str, s
     return found
 
 
-def _ends(raw: RawJobs, seconds: pd.Series) -> pd.Series:
-    """Start plus duration, as text; '' where either is missing."""
-    start = pd.to_datetime(
-        raw.rows["started"].where(raw.rows["started"] != "", None), format="ISO8601", errors="coerce", utc=False
-    )
-    stated = seconds.str.strip() != ""
-    numbers = pd.to_numeric(seconds.where(stated, None), errors="coerce")
+def _seconds(raw: RawJobs, texts: pd.Series, name: str) -> pd.Series:
+    """Seconds of the durations of a column, NaN where it is empty."""
+    stated = texts.str.strip() != ""
+    numbers = pd.to_numeric(texts.where(stated, None), errors="coerce") * DURATIONS[name]
     wrong = stated & ~((numbers >= 0) & (numbers <= LONGEST_S))
-    rule = f"must be seconds, 0 to {LONGEST_S:,} (30 years)"
-    raise_problems(
-        raw.file, [Problem(int(row), raw.called("duration_s"), seconds[row], rule) for row in seconds.index[wrong]]
-    )
-    length = pd.to_timedelta(numbers, unit="s")
-    if start.dtype == "object":
-        raise InputError.at(raw.file, "starts have several zones; give the end of each job instead of its duration")
-    ends = start + length
-    return ends.map(lambda time: "" if pd.isna(time) else time.isoformat())
+    rule = f"must be a number of {DURATION_UNITS[name]}, 0 to {LONGEST_S // DURATIONS[name]:,} (30 years)"
+    raise_problems(raw.file, [Problem(int(row), raw.called(name), texts[row], rule) for row in texts.index[wrong]])
+    return numbers

@@ -86,9 +86,11 @@ class Names:
     def __init__(self, aliases: pd.DataFrame) -> None:
         known = aliases.assign(alias=aliases["alias"].str.lower())
         types = known[known["kind"] == "instance_type"].set_index("alias")
-        self.types: dict[str, tuple[str, float]] = {
+        known_types = {
             str(name): (str(row["accelerator_id"]), float(row["accelerators"])) for name, row in types.iterrows()
         }
+        bare = {name.removeprefix("standard_"): held for name, held in known_types.items()}  # as some lists write them
+        self.types: dict[str, tuple[str, float]] = bare | known_types
         devices = known[known["kind"] == "device_name"]
         self.devices = DEVICES | {
             squeezed(str(row.alias)): str(row.accelerator_id)

@@ -1,7 +1,7 @@
 """Samples of accelerators in a table (a log of `nvidia-smi`, an export of a dashboard) into the table `pools`.
 
 The columns are known by usual names, or named in the mapping: `timestamp`, `device`, and
-`utilization_percent` or `utilization` (a fraction); `power_w`, `model`, `pool` and `region` if they are there.
+`utilization_percent` or `utilization` (a fraction); `host`, `power_w`, `model`, `pool` and `region` if they are there.
 """
 
 from __future__ import annotations
@@ -23,10 +23,17 @@ from aifactory.inputs.tables import type_table
 FORMAT = "samples of accelerators"
 NAMES = {
     "timestamp": ("timestamp", "timestamp_utc", "time", "ts"),
-    "device": ("device", "uuid", "gpu_uuid", "gpu"),
-    "utilization_percent": ("utilization_percent", "gpu_util_percent", "utilization.gpu [%]", "utilization.gpu"),
-    "utilization": ("utilization", "gpu_utilization"),
-    "power_w": ("power_w", "power.draw [w]", "power.draw", "power_usage_w"),
+    "device": ("device", "uuid", "gpu_uuid", "device_id", "gpu_id", "gpu", "gpu_index", "index"),
+    "host": ("host", "hostname", "node", "node_name", "server", "instance"),
+    "utilization_percent": (
+        "utilization_percent",
+        "gpu_util_percent",
+        "utilization.gpu [%]",
+        "utilization.gpu",
+        "dcgm_fi_dev_gpu_util",
+    ),
+    "utilization": ("utilization", "gpu_utilization", "dcgm_fi_prof_gr_engine_active"),
+    "power_w": ("power_w", "power.draw [w]", "power.draw", "power_usage_w", "dcgm_fi_dev_power_usage"),
     "model": ("model", "name", "gpu_name", "modelname"),
     "pool": ("pool", "pool_id", "cluster"),
     "region": ("region",),
@@ -39,6 +46,8 @@ METRICS = {
     "power_w": "DCGM_FI_DEV_POWER_USAGE",
 }
 LABELS = {"model": "modelName", "pool": "pool", "region": "region"}
+#: Devices that are counted within a host, so that each host has the same.
+_NUMBERED = r"(?i:(?:gpu|nvidia|cuda|device)?[ _:-]?)\d{1,3}"
 _UNIT = re.compile(r"\s*(%|W|MiB)\s*$")
 _SLASHES = r"^(\d{4})/(\d\d)/(\d\d) "
 _SECONDS = r"\d{9,10}(?:\.\d+)?"
@@ -101,10 +110,33 @@ def read_devices(
             " (a fraction; is it a percentage?)" if used == "utilization" else ""
         )
         raise InputError.at(path.name, rule, row=at + 2, column=kept[used], value=f"{rows[used][at]:g}")
+    rows = _by_host(path, rows, kept)
     unknown = int(rows[used].isna().sum())
     warnings = [(f"{item.column}: {item.rule}", len(rows)) for item in typed.warnings]
     warnings += [("samples without a utilisation, left out", unknown)] if unknown else []
     return _samples(rows, used, window_minutes), warnings
+
+
+def _by_host(path: Path, rows: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
+    """Rows with devices that are counted within a host (0, 1, ...) named with it.
+
+    Raises
+    ------
+    InputError
+        Where no host is named and such a device has two different samples at one time.
+    """
+    device = rows["device"].astype("str")
+    counted = device.str.fullmatch(_NUMBERED).astype("bool")
+    if "host" in rows:
+        within = counted & rows["host"].notna()
+        return rows.assign(device=device.mask(within, rows["host"].astype("str") + "/" + device))
+    told = rows[counted].drop_duplicates()
+    twice = told.duplicated(["device", "timestamp"])
+    if twice.any():
+        at = twice.idxmax()
+        rule = f"has another sample at {rows['timestamp'][at]:%Y-%m-%d %H:%M:%S}: are these several hosts? Name each in a column host"
+        raise InputError.at(path.name, rule, row=int(at) + 2, column=columns["device"], value=device[at])
+    return rows
 
 
 def _plain(values: pd.Series) -> pd.Series:

@@ -46,9 +46,15 @@ _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nan
 _UNIT_WORDS = {"seconds": ("s", "sec", "secs", "second", "seconds"), "microseconds": ("us", "µs", "micros", "microseconds"),
                "nanoseconds": ("ns", "nanos", "nanoseconds"), "minutes": ("min", "minutes")}  # fmt: skip
 _UNIT_END = re.compile(rf"[_ .(\[-]({'|'.join(word for words in _UNIT_WORDS.values() for word in words)})[)\]]?$")
-_OK = re.compile(r"(2\d\d|ok|success|succeeded|succeed|completed|stop|true)(\.0)?", re.IGNORECASE)
-_BAD = re.compile(r"([45]\d\d|error|failure|failed|fail|timeout|false)(\.0)?", re.IGNORECASE)
-_CANCELLED = re.compile(r"(499|cancelled|canceled|abort|aborted|pending)(\.0)?", re.IGNORECASE)
+#: HTTP codes with or without their words, the names of gRPC, and what gateways write.
+_WORDS = r"( [a-z' -]+)?"
+_OK = re.compile(rf"(2\d\d{_WORDS}|ok|success|succeeded|succeed|completed|stop|true)(\.0)?", re.IGNORECASE)
+_BAD = re.compile(
+    rf"([45]\d\d{_WORDS}|error|failure|failed|fail|timeout|false|internal|unavailable|unknown|unimplemented|unauthenticated|data_loss|"
+    r"deadline_exceeded|resource_exhausted|invalid_argument|permission_denied|not_found|failed_precondition|out_of_range)(\.0)?",
+    re.IGNORECASE,
+)
+_CANCELLED = re.compile(rf"(499{_WORDS}|cancelled|canceled|abort|aborted|pending)(\.0)?", re.IGNORECASE)
 
 
 def find_columns(header: list[str], mapping: dict[str, str]) -> dict[str, str]:

@@ -23,7 +23,13 @@ from aifactory.inputs.importers.telemetry.prometheus.assemble import (
     region_of,
     workload_of,
 )
-from aifactory.inputs.importers.telemetry.prometheus.live import Samples, join_series
+from aifactory.inputs.importers.telemetry.prometheus.live import (
+    PAIR_LABELS,
+    Samples,
+    join_series,
+    leave_out_replicas,
+    without_labels,
+)
 
 FORMAT = "Prometheus answers"
 INDEX = "index.json"
@@ -180,6 +186,10 @@ def _add_increase(
 ) -> bool:  # fmt: skip
     """Keep the increases of an answer; False if nothing is known to do with them."""
     canonical = str(alias["canonical"])
+    every, series = len(series), without_labels(series, PAIR_LABELS)
+    if len(series) < every:
+        text = f"{canonical}: {every - len(series)} series of a second server that scrapes the same targets, left out"
+        answers.said.append(text)
     if alias["kind"] == "histogram":
         answers.factors[canonical] = float(alias["factor"])
         if endpoint == "query" or step == seconds:  # others overlap or leave gaps
@@ -251,6 +261,7 @@ def _samples(raw: dict[str, list[Series]], counted: pd.DataFrame, minutes: int) 
         if apart:
             found.series[metric] = join_series(series)
             found.intervals[metric] = float(np.median(np.concatenate(apart)))
+    leave_out_replicas(found)
     return found
 
 
