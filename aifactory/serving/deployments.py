@@ -215,6 +215,8 @@ def _predicted(rows: pd.DataFrame, training: pd.DataFrame, sizes: dict[str, dict
         centre, half = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
         if len(model.gap):
             gap, deviation = model.predict(rows_able)
+            new = ~(rows_able["chip"].isin(training["chip"]) & rows_able["model_path"].isin(training["model_path"]))
+            gap = gap + np.where(new, model.lean() if new.any() else 0.0, 0.0)
             asked = list(zip(kind[able], rows_able["split"], strict=True))
             widths = {pair: model.width(*pair) for pair in sorted(set(asked))}
             half[able] = deviation * np.array([widths[pair] for pair in asked])
@@ -239,11 +241,12 @@ def _cross_validated(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
         for name, column in labels.items():
             label = model.cells[column] if column else pd.Series(np.arange(len(model.gap)))
             residual, deviation = model.left_out(label)
+            lean = model.leans_apart(label) if column else 0.0
             cell = model.membership.to_numpy()
             width = model.widths_apart(CALIBRATED_BY[name], label if column else model.cells["chip"])
             centre, half = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
             place = rows.index.get_indexer(model.membership.index)
-            centre[place] = rows[f"prior_{target}"].to_numpy()[place] + (model.gap - residual)[cell]
+            centre[place] = rows[f"prior_{target}"].to_numpy()[place] + (model.gap - residual + lean)[cell]
             half[place] = (deviation * width)[cell]
             _write(answers[name], target, centre, half, rows)
     for name, column in labels.items():
