@@ -14,17 +14,24 @@ from aifactory.buyplan.backtest_history import HistoryBasis, history_basis
 from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame, pools_frame
 from aifactory.buyplan.booking import leases_frame, tax_regimes_frame
 from aifactory.buyplan.case import Answer, Case, Solution, justified, solve_expected
-from aifactory.buyplan.caveats import example_sentences, lifecycle_sentences, surplus_sentences, warnings_list
+from aifactory.buyplan.caveats import (
+    before_signing,
+    example_sentences,
+    lifecycle_sentences,
+    other_prompts,
+    surplus_sentences,
+    warnings_list,
+)
 from aifactory.buyplan.choose import Chosen, broken_first, choose_orders, quick_orders
-from aifactory.buyplan.compare import HOSTED, Resolve, api_frame, comparisons_frame, worse_policies
+from aifactory.buyplan.compare import Resolve, api_frame, comparisons_frame
 from aifactory.buyplan.dimensions import cost_by_frame
-from aifactory.buyplan.duties import governance_frame, hosted_test
+from aifactory.buyplan.duties import governance_frame, hosted_cases
 from aifactory.buyplan.examine import ExamineBasis
 from aifactory.buyplan.excluded import Cells
 from aifactory.buyplan.futures import FuturesBasis, futures_basis, problem_of, stream_paths
 from aifactory.buyplan.gangs import gang_sentences
 from aifactory.buyplan.governance import covered_sentence, decision_sentence, hosted_first
-from aifactory.buyplan.hosted import Hosted, hosted_option
+from aifactory.buyplan.hosted import Hosted, hosted_option, in_order
 from aifactory.buyplan.job_capacity import JOB_QUEUE
 from aifactory.buyplan.keep import earlier_steps
 from aifactory.buyplan.launches import demand_paths, launching_in, put_off
@@ -169,7 +176,11 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     told, small = move_sentences(moves, case.streams.months, spent)
     bill = inventory.use_cases.set_index("use_case_id")["effective_cost_usd"].astype(float).to_dict()
     ported, few = ports.sentences(ws.plan, classes, ws.period, spent, starts, bill, setting.until)
-    notes = broken_first(chosen, [*setting.staying.sentences(), *told, *ported, *unplaced, *plan.warnings])
+    first = [
+        *before_signing(plan.orders, ws.table("lifecycle")),
+        *other_prompts(benchmark.prompt_mix, case.streams.table),
+    ]
+    notes = broken_first(chosen, [*first, *setting.staying.sentences(), *ported, *unplaced, *told, *plan.warnings])
     room = room_sentences(
         case, answer, models=ws.table("models"), accelerators=accelerators, capacity=benchmark.capacity
     )
@@ -322,11 +333,12 @@ def with_dates(plan: BuyPlan, ws: Workspace, inventory: Inventory, ports: Sequen
         decisions=ws.table("decisions"),
         in_use=list(inventory.pools["accelerator_id"]),
         commitments=ws.table("commitments"),
-        ports=[*ports, *hosted_test(plan.decision, plan.orders, ws.plan)],
+        ports=ports,
         retiring=inventory.retiring_models,
+        tested=hosted_cases(plan.decision, plan.hosted),
     )
     told = lifecycle_sentences(plan.fleet, plan.orders, ws.table("lifecycle"))
-    return replace(plan, governance=dates, warnings=[*plan.warnings, *told])
+    return replace(plan, governance=dates, warnings=list(dict.fromkeys([*plan.warnings, *told])))
 
 
 def nothing_to_plan(plan: Plan, streams: Streams, period: str) -> BuyPlan:
@@ -356,20 +368,6 @@ def _resolve(wanted: np.ndarray) -> Resolve:
         return solve_expected(*quick_orders(rest, np.where(moved, 0.0, wanted * times)))
 
     return resolve
-
-
-def _in_order(
-    first: Sequence[str], warnings: Sequence[str], comparisons: pd.DataFrame, hosted: Hosted | None
-) -> list[str]:
-    """What to know before signing: `first`, then `warnings`, then what other policies and hosted models would cost.
-
-    Hosting that costs far less stands in the decision itself. Of hosted models the optimiser speaks where it was asked,
-    else the comparison of whole use cases.
-    """
-    moved = comparisons["policy"].str.startswith(HOSTED)
-    said = hosted.sentence() if hosted else ""
-    others = [*worse_policies(comparisons[~moved]), said] if said else worse_policies(comparisons)
-    return list(dict.fromkeys([*first, *warnings, *others]))
 
 
 def _decision(
@@ -439,7 +437,7 @@ def report(
         governance=governance_frame(case.plan, period, orders),
         approved_plan=approved_plan_frame(case, answer, period),
         not_sized=case.streams.not_sized,
-        warnings=_in_order(first, warnings, comparisons, hosted),
+        warnings=in_order(first, warnings, comparisons, hosted),
         decision=_decision(case, orders, roi, hosted, comparisons, chosen),
         tax_regimes=tax_regimes_frame(case, answer),
         leases=leases_frame(case, answer, justified(answer.expected)),
