@@ -18,7 +18,6 @@ from aifactory.buyplan.caveats import (
     before_signing,
     example_sentences,
     lifecycle_sentences,
-    other_prompts,
     surplus_sentences,
     warnings_list,
 )
@@ -171,15 +170,11 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         hosted=hosted,
         resolve=_resolve(wanted) if chosen else None,
     )
-    classes = platform_classes(accelerators)
-    spent = float(plan.roi.set_index("scenario").loc["expected", "pv_cost_usd"])
+    classes, spent = platform_classes(accelerators), _spent(plan)
     told, small = move_sentences(moves, case.streams.months, spent)
     bill = inventory.use_cases.set_index("use_case_id")["effective_cost_usd"].astype(float).to_dict()
     ported, few = ports.sentences(ws.plan, classes, ws.period, spent, starts, bill, setting.until)
-    first = [
-        *before_signing(plan.orders, ws.table("lifecycle")),
-        *other_prompts(benchmark.prompt_mix, case.streams.table),
-    ]
+    first = before_signing(plan.orders, ws.table("lifecycle"), benchmark.prompt_mix, case.streams.table)
     notes = broken_first(chosen, [*first, *setting.staying.sentences(), *ported, *unplaced, *told, *plan.warnings])
     room = room_sentences(
         case, answer, models=ws.table("models"), accelerators=accelerators, capacity=benchmark.capacity
@@ -263,6 +258,11 @@ def _all_stay(setting: Setting, made: Prepared, inventory: Inventory, unplaced: 
 
 def _shown(found: Staying | Hosted | None) -> pd.DataFrame:
     return found.table if found and len(found.table) else pd.DataFrame()
+
+
+def _spent(plan: BuyPlan) -> float:
+    """Present value of all cost in the expected scenario, USD."""
+    return float(plan.roi.set_index("scenario").loc["expected", "pv_cost_usd"])
 
 
 def _last_notes(caveats: list[str], case: Case, answer: Answer, chosen: Chosen | None) -> list[str]:
