@@ -49,8 +49,8 @@ __all__ = [
 
 #: Font sizes of labels below a waterfall.
 LABEL_SIZE, SMALLEST_LABEL = 12, 9
-#: Position between the lightest and the darkest cell from which white is read better than ink.
-WHITE_FROM = 0.6
+#: Position between the lightest and the darkest cell from which white is read better than black: both have a contrast of 4.5 there.
+WHITE_FROM = 0.66
 #: Share of the largest amount of a waterfall below which another is the rounding of sums.
 NOISE = 1e-9
 
@@ -174,7 +174,7 @@ def heatmap(
     dark = low + WHITE_FROM * (high - low)
     text = base.mark_text().encode(
         text="drawn_label:N",
-        color=alt.condition(f"datum['{value}'] > {dark!r}", alt.value("white"), alt.value(theme.INK)),
+        color=alt.condition(f"datum['{value}'] > {dark!r}", alt.value("white"), alt.value("black")),
     )
     return finish(alt.layer(cells, text), data, height)
 

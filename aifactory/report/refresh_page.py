@@ -23,6 +23,7 @@ from aifactory.report.blocks import (
 from aifactory.report.inventory_page import input_warnings, price_warnings, status_of
 from aifactory.report.refresh_log import accuracy_section, decisions_section, drift_section, hardware_section, to_do
 from aifactory.report.refresh_money import (
+    beside_plan,
     chargeback_section,
     price_section,
     roi_section,
@@ -277,7 +278,7 @@ def variance_section(ws: Workspace, review: Review) -> Group:
     moved = f"The bill moved by {usd(total, 0)}; {big['use_case_id']} alone by {usd(big['difference_usd'], 0)}."
     if abs(big["difference_usd"]) < HALF_A_DOLLAR:
         moved = "Neither the bill nor the part of any use case moved."
-    answer = f"{moved} More volume at steadier pools shows as volume up and utilisation down. {_ranges(review)}"
+    answer = f"{moved} More volume at steadier pools shows as volume up and utilisation down. {_ranges(review)}{beside_plan(review.plan_variance)}"
     columns = {"use_case_id": Col("Use case"), "base_usd": Col("Last month, USD", "usd0"), "actual_usd": Col("This month, USD", "usd0"), "difference_usd": Col("Difference", "usd0"),
                **{cause: Col(readable(cause), "usd0") for cause in ALL_CAUSES}}  # fmt: skip
     against_last = table(_with_total(rows), caption="Cost variance against last month, by cause", source=f"{BILL}; {DEMAND}", as_of=ws.as_of, columns=columns,
