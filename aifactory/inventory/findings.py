@@ -63,7 +63,9 @@ def not_computed(ws: Workspace) -> list[str]:
 
 def failing(services: pd.DataFrame) -> list[Finding]:
     """Services that fail more often than their limit (`service.failures_and_queues`), furthest first."""
-    over = services[services["within_limit"].eq(other=False).fillna(value=False)] if len(services) else services
+    if services.empty:
+        return []
+    over = services[services["within_limit"].eq(other=False).fillna(value=False)]
     over = over.assign(times=over["failure_rate"] / over["slo_max_failure_rate"]).sort_values("times", ascending=False)
     return [
         Finding("failures", f"{row.use_case_id} in {row.region} failed in {three_digits(100 * row.failure_rate)} % of its requests, above its limit of {three_digits(100 * row.slo_max_failure_rate)} %.")

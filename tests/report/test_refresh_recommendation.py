@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from aifactory.report.refresh_log import _beaten, _recommendation, to_do
-from aifactory.report.refresh_money import _furthest, _laid_out, to_the_cent
+from aifactory.report.refresh_money import _furthest, _laid_out, beside_plan, to_the_cent
 from aifactory.report.refresh_page import finding
 from aifactory.report.refresh_triggers import _next_steps, _pools_answer, _steps_answer, _within_reach
 
@@ -119,6 +119,17 @@ def test_the_finding_names_causes_that_cancel_and_demand_outside_the_plan():
     assert text.endswith("Demand outside the band of the plan: agent 40 % above and chat 20 % below.")
     alone = pd.DataFrame([{"use_case_id": "chat", "difference_usd": -24_500.0, **causes, "volume": 0.0}])
     assert "against last month, most of it by utilisation (chat)." in finding(against(variance=alone))
+
+
+def test_the_bill_beside_the_plan_is_told_by_its_two_largest_causes():
+    """USD 100 k by volume and 50 k by mix less 30 k by utilisation are 120 k; 7 k stand on one side alone."""
+    causes = {"volume": 1e5, "efficiency": 0.0, "utilization": -3e4, "mix": 5e4, "price": 0.0, "other": 7e3}
+    rows = pd.DataFrame([causes])
+    text = beside_plan(rows).replace("\xa0", " ")
+    assert (
+        "cost USD 120 k more, most of it USD 100 k by volume and USD 50.0 k by mix" in text and "add USD 7.00 k" in text
+    )
+    assert "cost USD 120 k less" in beside_plan(-rows).replace("\xa0", " ") and beside_plan(rows[:0]) == ""
 
 
 def test_the_use_case_named_for_a_cause_moved_with_it():
