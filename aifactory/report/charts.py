@@ -27,6 +27,7 @@ from aifactory.report.chart_parts import (
     height_of,
     prepare,
     reference_layers,
+    slant,
     title_of,
     tooltip_of,
     value_channel,
@@ -181,9 +182,7 @@ def heatmap(
 
 def _columns(names: pd.Series) -> alt.Axis:
     """Axis of columns; names that would run into each other are slanted."""
-    text = names.astype("str").unique()
-    crowded = max(len(name) for name in text) * CHARACTER_PX > WIDTH / len(text)
-    return alt.Axis(labelAngle=-35 if crowded else 0, domain=False, ticks=False)
+    return alt.Axis(labelAngle=slant(names), domain=False, ticks=False)
 
 
 def dots_with_range(

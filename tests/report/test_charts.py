@@ -187,6 +187,14 @@ def test_figures_in_cells_are_read_on_every_shade():
         assert (1.05 / shade if place > charts.WHITE_FROM else shade / 0.05) >= 4.5
 
 
+def test_names_below_stacks_are_slanted_where_they_would_overlap():
+    names = pd.Series([f"accelerator-{number}" for number in range(11)])
+    for shown, angle in ((names, -35), (names.head(2), 0)):
+        frame = pd.DataFrame({"name": shown, "part": "a", "value": 1.0})
+        drawn = charts.stacked_bars(frame, x="name", value="value", color="part").to_dict()
+        assert drawn["layer"][0]["encoding"]["x"]["axis"]["labelAngle"] == angle
+
+
 def test_nine_names_have_nine_colours_and_verdicts_those_of_their_sense():
     assert len(set(theme.colours_of("abcdefghi").values())) == 9
     found = theme.colours_of(["stable", "watch", "shifted"])
