@@ -73,7 +73,7 @@ __all__ = [
 
 ALL_CAUSES = [*CAUSES, OTHER]
 HALF_A_DOLLAR, HALF_A_CENT = 0.5, 0.005  # less is shown as nothing
-USE = "volume and utilisation"
+USE, WORK_AND_USE = "volume and utilisation", "volume, work per unit and utilisation"
 OWN_DAYS = "Planned units and value are those of the month's own working days, where demand has a proven week."
 WORDS = {OTHER: "charges that no use case explains", "utilization": "utilisation"}
 BILL, DEMAND, POOLS = "billing table", "demand_windows and jobs tables", "pools table"
@@ -152,9 +152,14 @@ def _a_day(review: Review) -> str:
 def _as_told(variance: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The variance and its causes to rank: volume and utilisation as one where they cancel each other and another cause moved more.
 
-    What stands is paid whether it works or not, so that more work on it is volume up and utilisation down, and no money.
+    What stands is paid whether it works or not, so that more work on it is volume up and utilisation down, and no money. Where the use case with
+    most of the efficiency keeps less than half of it in its own bill, the three are one: nobody is named for what cancels in it.
     """
     sums = variance[ALL_CAUSES].sum()
+    top = variance.loc[variance["efficiency"].abs().idxmax()]
+    if top["efficiency"] * top["utilization"] < 0 and abs(top["difference_usd"]) < abs(top["efficiency"]) / 2:
+        net = variance[["volume", "efficiency", "utilization"]].sum(axis=1)
+        return variance.assign(**{WORK_AND_USE: net}), [WORK_AND_USE, "mix", "price", OTHER]
     both, rest = [sums["volume"], sums["utilization"]], sums.drop(["volume", "utilization"])
     if np.prod(both) >= 0 or rest.abs().max() <= abs(sum(both)):
         return variance, ALL_CAUSES
