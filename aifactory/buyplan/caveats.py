@@ -174,9 +174,9 @@ def _price_warnings(case: Case, bands: pd.DataFrame, options: pd.DataFrame) -> l
 def before_signing(
     orders: pd.DataFrame, lifecycle: pd.DataFrame, prompt_mix: pd.DataFrame, table: pd.DataFrame
 ) -> list[str]:
-    """What most of the money of the orders hangs on: kit no longer sold new, prices that nobody is bound to, runs with other prompts."""
-    bought = [*sale_sentences(orders, lifecycle), *unbound_prices(orders)] if len(orders) else []
-    return [*bought, *other_prompts(prompt_mix, table)]
+    """What most of the money of the orders hangs on: kit no longer sold new, the dearest prices that nobody is bound to, runs with other prompts."""
+    sold, prices = (sale_sentences(orders, lifecycle), unbound_prices(orders)) if len(orders) else ([], [])
+    return [*sold, *prices[:1], *other_prompts(prompt_mix, table), *prices[1:]]
 
 
 def unbound_prices(orders: pd.DataFrame) -> list[str]:

@@ -73,9 +73,7 @@ def risk_taken(reserves: pd.DataFrame) -> str:
     over = int((known["exceedance_backtest"] > known["target"]).sum()) if len(known) else 0
     if not over:
         return ": the hours above it are within the stated risk"
-    return (
-        f": in the past the hours above it were more than the stated risk in {over} of {plural(len(known), 'stream')}"
-    )
+    return f": in the past reserves set so were exceeded beyond the stated risk in {over} of {plural(len(known), 'stream')}"
 
 
 def noted_streams(noted: pd.DataFrame) -> list[str]:
