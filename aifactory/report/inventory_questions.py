@@ -133,6 +133,7 @@ def table_catalogue(ws: Workspace, inv: Inventory) -> Block:
     )
     columns = {
         "name": Col("Use case"),
+        "use_case_id": Col("Called in other tables"),
         "workload_class": Col("Workload class"),
         "model": Col("Model"),
         "request_pattern": Col("Request pattern"),
