@@ -31,6 +31,8 @@ CHANCE_DOUBTS = {
 EXAMPLE_SOURCE = "example of the template"
 #: Committed accelerators beyond the expected need, as a share of it, from which a reader must be told.
 SURPLUS_SHARE = 0.25
+#: Share by which lengths of the runs differ from production from which a reader must be told.
+OTHER_PROMPTS = 0.25
 OFFER = ["accelerator_id", "region", "purchase_option"]
 
 
@@ -169,14 +171,47 @@ def _price_warnings(case: Case, bands: pd.DataFrame, options: pd.DataFrame) -> l
     return stale + elsewhere
 
 
-def _order_warnings(orders: pd.DataFrame, prices: pd.DataFrame) -> list[str]:
+def before_signing(
+    orders: pd.DataFrame, lifecycle: pd.DataFrame, prompt_mix: pd.DataFrame, table: pd.DataFrame
+) -> list[str]:
+    """What most of the money of the orders hangs on: kit no longer sold new, the dearest prices that nobody is bound to, runs with other prompts."""
+    sold, prices = (sale_sentences(orders, lifecycle), unbound_prices(orders)) if len(orders) else ([], [])
+    return [*sold, *prices[:1], *other_prompts(prompt_mix, table), *prices[1:]]
+
+
+def unbound_prices(orders: pd.DataFrame) -> list[str]:
+    """Prices of orders that were assumed or claimed, with the money that rests on them, most first."""
+    groups = orders[orders["confidence"] != "measured"].groupby(["confidence", "provider", "purchase_option"])
     found = [
-        f"The {OPTION_NAMES[option].lower()} price of {_listed(rows['accelerator_id'])} from {provider} is "
-        f"{confidence}: get a binding quote before signing."
-        for (confidence, provider, option), rows in orders[orders["confidence"] != "measured"].groupby(
-            ["confidence", "provider", "purchase_option"]
+        (
+            -rows["commitment_usd"].sum(),
+            f"The {OPTION_NAMES[option].lower()} price of {_listed(rows['accelerator_id'])} from {provider} is "
+            f"{confidence}, and {money(rows['commitment_usd'].sum())} of orders rest on it: get a binding quote before signing.",
         )
+        for (confidence, provider, option), rows in groups
     ]
+    return [sentence for _, sentence in sorted(found)]
+
+
+def other_prompts(prompt_mix: pd.DataFrame, table: pd.DataFrame) -> list[str]:
+    """Use cases whose measured capacity is of requests much shorter or longer than those of production.
+
+    Parameters
+    ----------
+    prompt_mix : of the benchmark stage, one row per use case and length.
+    table : streams of the plan with use_case_id, accelerator_id and tier.
+    """
+    own = table[table["tier"] == "measured"].groupby("use_case_id")["accelerator_id"].agg(_listed)
+    off = prompt_mix["deviation_share"].abs() >= OTHER_PROMPTS
+    return [
+        f"The capacity of {own[row.use_case_id]} for {row.use_case_id} was measured with {row.metric.split('_')[0]}s of {row.benchmark_mean:,.0f} tokens on average, "
+        f"production has {row.production_mean:,.0f}: it {'may be lower' if row.deviation_share < 0 else 'may be higher'}. Repeat the runs before orders for it are signed."
+        for row in prompt_mix[off & prompt_mix["use_case_id"].isin(own.index)].itertuples()
+    ]
+
+
+def _order_warnings(orders: pd.DataFrame, prices: pd.DataFrame) -> list[str]:
+    found = unbound_prices(orders)
     keys = ["accelerator_id", "region", "purchase_option"]
     unstated = prices[prices["purchase_option"].isin(OWN_SITE_OPTIONS) & prices["lead_time_weeks"].isna()]
     hardware = orders.merge(unstated[keys], on=keys)

@@ -7,6 +7,7 @@ does not contain its date: when an order moves, the calendar that imports the ne
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -16,13 +17,17 @@ from aifactory.buyplan.governance import BY_DATE, TEST_FIRST, is_firm
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.fleet.placed import BOUGHT
 from aifactory.inputs.plan import Plan
-from aifactory.units import MONTHS_PER_YEAR
+from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH, MONTHS_PER_YEAR, counted
 
 COLUMNS = ["date", "event", "owner_role", "rule", "kind", "event_id"]
 DUTY, ORDER, SUPPORT, TERM = "duty", "order", "end of life", "end of term"
 DECISION, REVIEW, PORT = "decision due", "decision review", "porting"
 ENDS = {"end_of_sale": "Sale ends", "end_of_support": "Support ends", "end_of_line": "Product line ends"}
 LOGGED = ["date", "subject", "text", "owner_role", "status", "due", "review_date"]
+#: Orders for work that could stay hosted are signed so.
+AFTER_TEST = "once hosted models have failed their test"
+#: A use case with a smaller share of its work at a hosted model is not named.
+LEAST_HOSTED = 0.005
 ORDER_PLACE = ["region", "accelerator_id", "band", "purchase_option", "renewal"]
 
 
@@ -37,6 +42,7 @@ def governance_frame(
     commitments: pd.DataFrame | None = None,
     ports: Sequence[tuple] = (),
     retiring: pd.DataFrame | None = None,
+    tested: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Every date of the plan from the reporting month to the horizon, by date.
 
@@ -48,9 +54,10 @@ def governance_frame(
     commitments : rows of the `commitments` contract; the last day of each that ends is dated.
     ports : rows of the calendar for what is ported.
     retiring : `aifactory.inventory.retiring.retiring_models`; announced ends to come of hosted models in use are dated.
+    tested : use cases of `hosted_cases`, whose orders wait for a test of hosted models; none: there is no test.
     """
     owner = plan.assumptions["planning_utilization"].owner_role
-    rows = [*_duties(plan, period), *_orders(orders, owner), *ports]
+    rows = [*_duties(plan, period), *_orders(orders, owner, tested), *hosted_test(tested, orders, plan, period), *ports]
     if lifecycle is not None:
         held = {*in_use, *(orders["accelerator_id"] if len(orders) else ())}
         rows += _ends(lifecycle[lifecycle["accelerator_id"].isin(held)], owner, period, plan.horizon_months)
@@ -86,7 +93,26 @@ def _duties(plan: Plan, period: str) -> list[tuple]:
     ]
 
 
-def _orders(orders: pd.DataFrame, owner: str) -> list[tuple]:
+def hosted_cases(decision: str, hosted: pd.DataFrame) -> list[str] | None:
+    """Use cases that a decision would send to hosted models, in part, once a test is passed; none named: all of them; None without a test.
+
+    >>> hosted_cases("Test hosted models on own prompts before signing", pd.DataFrame({"use_case_id": ["chat"], "hosted_share": [0.7]}))
+    ['chat']
+    """
+    if not decision.startswith(TEST_FIRST):
+        return None
+    return list(hosted.loc[hosted["hosted_share"] >= LEAST_HOSTED, "use_case_id"]) if len(hosted) else []
+
+
+def _waits(order: object, tested: Sequence[str] | None) -> bool:
+    """Whether an order is for work that could stay hosted."""
+    whose = str(getattr(order, "serves", ""))
+    return tested is not None and (
+        not tested or any(re.search(rf"(^|, ){re.escape(name)} \d", whose) for name in tested)
+    )
+
+
+def _orders(orders: pd.DataFrame, owner: str, tested: Sequence[str] | None) -> list[tuple]:
     if orders.empty:
         return []
     ordered = orders.sort_values(["start_month", *ORDER_PLACE], kind="stable")
@@ -97,7 +123,8 @@ def _orders(orders: pd.DataFrame, owner: str) -> list[tuple]:
         kind = "Renewal due" if later else "Order due"
         what = f"{order.accelerators} {order.accelerator_id}, {OPTION_NAMES[order.purchase_option].lower()}"
         name = f"{kind}: {what}, {order.region}, {order.band}, from {order.start_month}"
-        rule = "firm on approval of the plan" if firm else "only if its trigger has fired"
+        signed = f"firm {AFTER_TEST if _waits(order, tested) else 'on approval of the plan'}"
+        rule = signed if firm else "only if its trigger has fired"
         if not firm and (found := re.search(BY_DATE, str(getattr(order, "timing", "")))):
             rule = f"on this date, to be there when {found[1]}"
         rule = "renew only if its hours still pay for the term" if later else rule
@@ -106,15 +133,22 @@ def _orders(orders: pd.DataFrame, owner: str) -> list[tuple]:
     return rows
 
 
-def hosted_test(decision: str, orders: pd.DataFrame, plan: Plan) -> list[tuple]:
-    """The test of hosted models that a decision begins with: due before the first order, by whoever repeats the benchmark."""
-    if not decision.startswith(TEST_FIRST) or orders.empty:
+def hosted_test(tested: Sequence[str] | None, orders: pd.DataFrame, plan: Plan, period: str) -> list[tuple]:
+    """The test of hosted models that comes before signing, by whoever repeats the benchmark: due before the first order that waits for it.
+
+    It lasts `benchmark_person_months` of one person from the end of the period on; if that is later, its end is its date.
+    """
+    waiting = [order for order in orders.itertuples() if _waits(order, tested)]
+    if not waiting:
         return []
     owner = plan.assumptions["planning_utilization"].owner_role
     owners = [duty.owner_role for duty in plan.governance if "benchmark" in duty.name.lower()]
-    rule = "before the first order is signed: what is ordered for work that could stay hosted cannot be given back"
-    first = min(_latest(order) for order in orders.itertuples())
-    return [(first, TEST_FIRST, (*owners, owner)[0], rule, DECISION, "hosted test")]
+    days = math.ceil(plan.value("benchmark_person_months") * HOURS_PER_MONTH / HOURS_PER_DAY)
+    first, done = min(map(_latest, waiting)), _last_day(pd.Period(period, "M")) + pd.Timedelta(days=days)
+    late = sum(_latest(order) < done for order in waiting)
+    rule = "before an order is signed for work that could stay hosted: it cannot be given back"
+    rule += f"; begun at once it takes {days} days, and {counted(late, 'order')} due earlier must wait" if late else ""
+    return [(max(first, done), TEST_FIRST, (*owners, owner)[0], rule, DECISION, "hosted test")]
 
 
 def _latest(order: object) -> pd.Timestamp:

@@ -13,6 +13,7 @@ what that caution costs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +21,8 @@ import pandas as pd
 
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.choose import LAST_GAP, Chosen
-from aifactory.buyplan.compare import hosted_path
+from aifactory.buyplan.compare import HOSTED, hosted_path, worse_policies
+from aifactory.buyplan.duties import LEAST_HOSTED
 from aifactory.buyplan.futures import block_demand
 from aifactory.buyplan.governance import HOSTED_FIRST_OF_PLAN, HOSTED_FIRST_SHARE, TEST_FIRST, money
 from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse, has_closed_form
@@ -33,8 +35,6 @@ from aifactory.finance.cashflow import npv
 from aifactory.units import SECONDS_PER_HOUR, few, monthly_rate, percent
 
 COLUMNS = ["use_case_id", "api_model", "provider", "hosted_share", "hosted_usd", "moving_usd", "source", "as_of"]
-#: Shares of a use case's work below this are not named.
-LEAST_SHARE = 0.005
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Hosted:
         )
 
     def _used(self) -> pd.DataFrame:
-        return self.table[self.table["hosted_share"] >= LEAST_SHARE]
+        return self.table[self.table["hosted_share"] >= LEAST_HOSTED]
 
     @staticmethod
     def _parts(used: pd.DataFrame) -> str:
@@ -160,3 +160,17 @@ def _sent(problem: Problem, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     hours = ClosedFormRecourse(problem).unserved_hours(problem.capacity(nodes)) * (hosted <= usd)
     paid = np.where(hours > 0, hours * np.where(np.isfinite(hosted), hosted, 0.0), 0.0)
     return hours.mean(axis=0), np.einsum("stk,t->k", paid, problem.discount[:-1]) / problem.paths
+
+
+def in_order(
+    first: Sequence[str], warnings: Sequence[str], comparisons: pd.DataFrame, hosted: Hosted | None
+) -> list[str]:
+    """What to know before signing: `first`, then `warnings`, then what other policies and hosted models would cost.
+
+    Hosting that costs far less stands in the decision itself. Of hosted models the optimiser speaks where it was asked,
+    else the comparison of whole use cases.
+    """
+    moved = comparisons["policy"].str.startswith(HOSTED)
+    said = hosted.sentence() if hosted else ""
+    others = [*worse_policies(comparisons[~moved]), said] if said else worse_policies(comparisons)
+    return list(dict.fromkeys([*first, *warnings, *others]))

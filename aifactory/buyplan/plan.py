@@ -14,17 +14,23 @@ from aifactory.buyplan.backtest_history import HistoryBasis, history_basis
 from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame, pools_frame
 from aifactory.buyplan.booking import leases_frame, tax_regimes_frame
 from aifactory.buyplan.case import Answer, Case, Solution, justified, solve_expected
-from aifactory.buyplan.caveats import example_sentences, lifecycle_sentences, surplus_sentences, warnings_list
+from aifactory.buyplan.caveats import (
+    before_signing,
+    example_sentences,
+    lifecycle_sentences,
+    surplus_sentences,
+    warnings_list,
+)
 from aifactory.buyplan.choose import Chosen, broken_first, choose_orders, quick_orders
-from aifactory.buyplan.compare import HOSTED, Resolve, api_frame, comparisons_frame, worse_policies
+from aifactory.buyplan.compare import Resolve, api_frame, comparisons_frame
 from aifactory.buyplan.dimensions import cost_by_frame
-from aifactory.buyplan.duties import governance_frame, hosted_test
+from aifactory.buyplan.duties import governance_frame, hosted_cases
 from aifactory.buyplan.examine import ExamineBasis
 from aifactory.buyplan.excluded import Cells
 from aifactory.buyplan.futures import FuturesBasis, futures_basis, problem_of, stream_paths
 from aifactory.buyplan.gangs import gang_sentences
 from aifactory.buyplan.governance import covered_sentence, decision_sentence, hosted_first
-from aifactory.buyplan.hosted import Hosted, hosted_option
+from aifactory.buyplan.hosted import Hosted, hosted_option, in_order
 from aifactory.buyplan.job_capacity import JOB_QUEUE
 from aifactory.buyplan.keep import earlier_steps
 from aifactory.buyplan.launches import demand_paths, launching_in, put_off
@@ -163,11 +169,11 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         hosted=hosted,
         resolve=_resolve(wanted) if chosen else None,
     )
-    classes = platform_classes(accelerators)
-    spent = float(plan.roi.set_index("scenario").loc["expected", "pv_cost_usd"])
+    classes, spent = platform_classes(accelerators), _spent(plan)
     bill = inventory.use_cases.set_index("use_case_id")["effective_cost_usd"].astype(float).to_dict()
-    told, small = replace(placed, setting=setting).sentences(classes, spent, starts, bill)
-    notes = broken_first(chosen, [*setting.staying.sentences(), *told, *unplaced, *plan.warnings])
+    homes, told, small = replace(placed, setting=setting).sentences(classes, spent, starts, bill)
+    first = before_signing(plan.orders, ws.table("lifecycle"), benchmark.prompt_mix, case.streams.table)
+    notes = broken_first(chosen, [*first, *setting.staying.sentences(), *homes, *unplaced, *told, *plan.warnings])
     room = room_sentences(
         case, answer, models=ws.table("models"), accelerators=accelerators, capacity=benchmark.capacity
     )
@@ -252,6 +258,11 @@ def _shown(found: Staying | Hosted | None) -> pd.DataFrame:
     return found.table if found and len(found.table) else pd.DataFrame()
 
 
+def _spent(plan: BuyPlan) -> float:
+    """Present value of all cost in the expected scenario, USD."""
+    return float(plan.roi.set_index("scenario").loc["expected", "pv_cost_usd"])
+
+
 def _last_notes(caveats: list[str], case: Case, answer: Answer, chosen: Chosen | None) -> list[str]:
     """What comes late, what jobs need at once, what is in no cost, and which approved orders stand."""
     wide = gang_sentences(case, answer.expected)
@@ -283,11 +294,12 @@ def with_dates(plan: BuyPlan, ws: Workspace, inventory: Inventory, ports: Sequen
         decisions=ws.table("decisions"),
         in_use=list(inventory.pools["accelerator_id"]),
         commitments=ws.table("commitments"),
-        ports=[*ports, *hosted_test(plan.decision, plan.orders, ws.plan)],
+        ports=ports,
         retiring=inventory.retiring_models,
+        tested=hosted_cases(plan.decision, plan.hosted),
     )
     told = lifecycle_sentences(plan.fleet, plan.orders, ws.table("lifecycle"))
-    return replace(plan, governance=dates, warnings=[*plan.warnings, *told])
+    return replace(plan, governance=dates, warnings=list(dict.fromkeys([*plan.warnings, *told])))
 
 
 def nothing_to_plan(plan: Plan, streams: Streams, period: str) -> BuyPlan:
@@ -317,20 +329,6 @@ def _resolve(wanted: np.ndarray) -> Resolve:
         return solve_expected(*quick_orders(rest, np.where(moved, 0.0, wanted * times)))
 
     return resolve
-
-
-def _in_order(
-    first: Sequence[str], warnings: Sequence[str], comparisons: pd.DataFrame, hosted: Hosted | None
-) -> list[str]:
-    """What to know before signing: `first`, then `warnings`, then what other policies and hosted models would cost.
-
-    Hosting that costs far less stands in the decision itself. Of hosted models the optimiser speaks where it was asked,
-    else the comparison of whole use cases.
-    """
-    moved = comparisons["policy"].str.startswith(HOSTED)
-    said = hosted.sentence() if hosted else ""
-    others = [*worse_policies(comparisons[~moved]), said] if said else worse_policies(comparisons)
-    return list(dict.fromkeys([*first, *warnings, *others]))
 
 
 def _decision(
@@ -400,7 +398,7 @@ def report(
         governance=governance_frame(case.plan, period, orders),
         approved_plan=approved_plan_frame(case, answer, period),
         not_sized=case.streams.not_sized,
-        warnings=_in_order(first, warnings, comparisons, hosted),
+        warnings=in_order(first, warnings, comparisons, hosted),
         decision=_decision(case, orders, roi, hosted, comparisons, chosen),
         tax_regimes=tax_regimes_frame(case, answer),
         leases=leases_frame(case, answer, justified(answer.expected)),

@@ -38,12 +38,12 @@ class Placement:
 
     def sentences(
         self, classes: pd.Series, plan_usd: float, starts: Mapping[str, str], billed_usd: Mapping[str, float]
-    ) -> tuple[list[str], list[str]]:
-        """What is at home elsewhere, what moves, what is ported; and what of that is of little money (arguments of `Ports.sentences`)."""
+    ) -> tuple[list[str], list[str], list[str]]:
+        """What is at home elsewhere and what is ported; what moves; and what of both is of little money (arguments of `Ports.sentences`)."""
         ws, until = self.setting.ws, self.setting.until
         moved, small = move_sentences(self.moves, self.made.streams.months, plan_usd)
         ported, few = self.ports.sentences(ws.plan, classes, ws.period, plan_usd, starts, billed_usd, until)
-        return [*self.homes.sentences(), *moved, *ported], [*small, *few]
+        return [*self.homes.sentences(), *ported], moved, [*small, *few]
 
     def told_to(self, cells: Cells, planned: Streams) -> Cells:
         """The cells with why the plan leaves a chosen platform, and with the platforms of the streams before work moves to idle capacity."""

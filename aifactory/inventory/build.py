@@ -92,14 +92,14 @@ def build_inventory(ws: Workspace) -> Inventory:
     whole = demand.whole_months(ws, windows, monthly)
     profile, years = demand.profile_and_years(ws, windows, monthly)
     rate = spend.accelerator_rate(used)
-    pools = service.pool_summary(ws, rate, used)
-    levels = service.service_levels(ws, profile)
-    cases = _use_cases(ws, used, monthly)
+    pools, levels = service.pool_summary(ws, rate, used), service.service_levels(ws, profile)
+    cases, growth = _use_cases(ws, used, monthly), token_growth(ws, windows)
     hours, hourly = float(len(hours_of_month(ws.period))), hourly_demand(windows, ws)
-    growth = token_growth(ws, windows)
     basis = demand_basis(ws, windows, years, profile, cases, growth)
     scenarios = simulate_demand(basis, ws.plan, ws.period)
+    services, moved = service.failures_and_queues(ws, levels, profile), drift(ws, monthly)
     retiring, late = retiring_models(ws, used), _of_levels(ws, whole, basis, cases) + findings.late_usage(month)
+    late += findings.failing(services) + findings.drifted(moved)
     hosted = hosted_today(ws, _units_hosted(ws, used, monthly), retiring)
     return Inventory(
         period=ws.period,
@@ -115,14 +115,14 @@ def build_inventory(ws: Workspace) -> Inventory:
         demand_profile=profile,
         class_peaks=demand.class_peaks(ws, windows),
         untested_seasons=_not_told_of_seasons(ws, profile, whole, basis) + demand.lost_sentences(ws, windows),
-        drift=drift(ws, monthly),
+        drift=moved,
         token_growth=growth,
         demand_basis=basis,
         scenarios=scenarios,
         chains=chain_table(ws, monthly, basis.size_growth),
         forecast=scenarios.frame,
         service_levels=levels,
-        failures_and_queues=service.failures_and_queues(ws, levels, profile),
+        failures_and_queues=services,
         size_tail=service.size_tail(ws),
         tenants=tenant_concentration(ws, monthly),
         retries=retry_amplification(ws, monthly, cases),

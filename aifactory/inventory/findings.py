@@ -61,6 +61,27 @@ def not_computed(ws: Workspace) -> list[str]:
     return found
 
 
+def failing(services: pd.DataFrame) -> list[Finding]:
+    """Services that fail more often than their limit (`service.failures_and_queues`), furthest first."""
+    if services.empty:
+        return []
+    over = services[services["within_limit"].eq(other=False).fillna(value=False)]
+    over = over.assign(times=over["failure_rate"] / over["slo_max_failure_rate"]).sort_values("times", ascending=False)
+    return [
+        Finding("failures", f"{row.use_case_id} in {row.region} failed in {three_digits(100 * row.failure_rate)} % of its requests, above its limit of {three_digits(100 * row.slo_max_failure_rate)} %.")
+        for row in over.itertuples()
+    ]  # fmt: skip
+
+
+def drifted(drift: pd.DataFrame) -> list[Finding]:
+    """Work that is no longer what it was in the month before, or in the last one before that: what was measured on it must be repeated."""
+    rows = drift[drift["verdict"] == "shifted"].sort_values("compared_with", ascending=False)
+    return [
+        Finding("drift", f"{row.use_case_id}: {row.what} has shifted since {row.compared_with}, {row.moved}: measurements of before are of other work.")
+        for row in rows.drop_duplicates(["use_case_id", "what"]).itertuples()
+    ]  # fmt: skip
+
+
 def late_usage(bill: pd.DataFrame) -> list[Finding]:
     """Usage of other months in the invoice: part of the bill, not of this month's unit cost."""
     late = bill[(bill["month"] != bill["invoice_month"]) & (bill["ChargeCategory"] == "Usage")]

@@ -93,8 +93,8 @@ def _before(ws: Workspace, monthly: pd.DataFrame, now: pd.DataFrame) -> pd.DataF
     change = now["usd"] / cost.where(cost > 0)
     return pd.DataFrame(
         {
-            "usd_change": (change * days - 1).mask((change - 1).abs() < FLAT, 0.0),
-            "usd_per_unit_change": now["usd_per_unit"] / unit_cost.where(unit_cost > 0) - 1,
+            "cost_change_share": (change * days - 1).mask((change - 1).abs() < FLAT, 0.0),
+            "unit_cost_change_share": now["usd_per_unit"] / unit_cost.where(unit_cost > 0) - 1,
         }
     )
 
@@ -120,7 +120,7 @@ def _targets(levels: pd.DataFrame) -> pd.DataFrame:
 
 def _total(table: pd.DataFrame) -> pd.DataFrame:
     sums = {name: table[name].sum(min_count=1) for name in ("usd", "value_per_hour_usd", "value_per_peak_hour_usd")}
-    before = table["usd"] / (1 + table["usd_change"])
+    before = table["usd"] / (1 + table["cost_change_share"])
     both = before.notna()
     change = table.loc[both, "usd"].sum() / before[both].sum() - 1 if before[both].sum() > 0 else np.nan
     counted = {name: int(table[name].sum()) for name in ("targets", "targets_missed", "targets_untold", "outage_hours")}
@@ -131,7 +131,7 @@ def _total(table: pd.DataFrame) -> pd.DataFrame:
             {
                 "use_case_id": TOTAL,
                 "name": TOTAL,
-                "usd_change": change,
+                "cost_change_share": change,
                 "uncharged_regions": "",
                 **sums,
                 **counted,

@@ -24,9 +24,9 @@ from aifactory.report.text import as_of_range, join_words, num, plural, sig3, us
 from aifactory.units import SECONDS_PER_HOUR, SLOW_PER_S
 
 RUNS = "benchmarks table"
-#: Latency that limits a service, in order of preference for the chart.
+#: Latency that limits a service, in order of preference for the chart where none binds.
 METRICS = (("p95_ttft_ms", "slo_p95_ttft_ms", "p95 TTFT"), ("p95_e2e_ms", "slo_p95_e2e_ms", "p95 end-to-end"))
-MAX_CURVES = 3
+MAX_CURVES, MAX_COMPARED = 3, 8
 
 
 def measured(bench: Benchmark) -> pd.DataFrame:
@@ -69,7 +69,7 @@ def chart_curve(ws: Workspace, bench: Benchmark, use_case: str) -> Figure | Bloc
     found = next(
         (
             (column, case[limit], label)
-            for column, limit, label in METRICS
+            for column, limit, label in _binding_first(bench, use_case)
             if np.isfinite(case[limit]) and curve[column].notna().any()
         ),
         None,
@@ -96,6 +96,13 @@ def chart_curve(ws: Workspace, bench: Benchmark, use_case: str) -> Figure | Bloc
         source=RUNS,
         as_of=as_of_range(curve["as_of"]),
     )
+
+
+def _binding_first(bench: Benchmark, use_case: str) -> list[tuple[str, str, str]]:
+    """`METRICS`, the one first that binds on most accelerators of the use case: capacity is read off its curve."""
+    own = measured(bench)
+    binds = own.loc[own["use_case_id"] == use_case, "binding_slo"].value_counts()
+    return sorted(METRICS, key=lambda metric: -binds.get(metric[0].split("_")[1].upper(), 0))
 
 
 def _ratio(best: pd.DataFrame) -> str:
@@ -129,7 +136,7 @@ def capacity_section(ws: Workspace, bench: Benchmark) -> Group:
     """Capacity at SLO with ranges, measured only, relative to the best."""
     question = "How much does one accelerator carry inside the SLO?"
     own = measured(bench)[lambda f: f["units_per_s_per_accelerator"] > 0]
-    wide = own[own["use_case_id"].isin(largest_use_cases(ws, bench, 8))]
+    wide = own[own["use_case_id"].isin(largest_use_cases(ws, bench, MAX_COMPARED))]
     if own.empty:
         return group(
             section(question, "Capacity at the SLO could not be computed from measurements; see the estimates below.")
@@ -156,8 +163,15 @@ def capacity_section(ws: Workspace, bench: Benchmark) -> Group:
         section(question, answer),
         figure(chart, title="Capacity at SLO relative to the fastest accelerator of each use case",
                description="Dots with ranges of capacity at SLO per use case and accelerator, relative to the fastest one.",
-               caption="The range spans the repeats, at least the 6.5 % by which public runs of one chip differ.", source=RUNS, as_of=as_of_range(own["as_of"])),
+               caption=f"The range spans the repeats, at least the 6.5 % by which public runs of one chip differ.{_not_drawn(own, wide)}", source=RUNS, as_of=as_of_range(own["as_of"])),
     )  # fmt: skip
+
+
+def _not_drawn(own: pd.DataFrame, wide: pd.DataFrame) -> str:
+    """How many of the measured pairs a chart leaves out, which shows the use cases of most requests."""
+    if len(own) == len(wide):
+        return ""
+    return f" Shown are the {plural(wide['use_case_id'].nunique(), 'use case')} of most requests, {len(wide)} of {plural(len(own), 'pair')}; the table has all."
 
 
 def _proven(own: pd.DataFrame, cases: int) -> str:

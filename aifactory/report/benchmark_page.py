@@ -299,13 +299,17 @@ def gaps_section(ws: Workspace, bench: Benchmark) -> Group:
     best = measured(bench).groupby(terms)["usd_per_1k_units"].min().rename("best").reset_index()
     estimated = estimated.merge(best, on=terms)
     cheaper = estimated[estimated["usd_per_1k_units"] < estimated["best"]].sort_values("usd_per_1k_units")
+    cases = ws.table("use_cases").set_index("use_case_id")
+    cheaper = cheaper[
+        cases["retire_month"].reindex(cheaper["use_case_id"]).isna().to_numpy()
+    ]  # what ends is not worth a run
     answer = f"{plural(len(gaps), 'pair')} of use case and platform {'was' if len(gaps) == 1 else 'were'} not measured on own prompts; {len(gaps) - len(none)} can be estimated, of {len(none)} nothing can be said."
     items = [
-        f"{row.use_case_id} on {row.accelerator_id}: estimated at {sig3(row.usd_per_1k_units)} USD per 1,000 units against {sig3(row.best)} measured; run the prompt pack on it."
+        f"{row.use_case_id} on {row.accelerator_id}: estimated at {sig3(row.usd_per_1k_units)} USD per 1,000 units against {sig3(row.best)} measured."
         for row in cheaper.drop_duplicates("use_case_id").itertuples(index=False)
     ]
     if items:
-        answer += " Below, what looks cheaper by the price of its hours alone: see in the shortlist first whether it is excluded, or cannot pay once whole nodes, people and the move count."
+        answer += " Below, what looks cheaper by the price of its hours alone. Whole nodes, people and the move may undo that: which of these runs pay for themselves, and which others do, stands in the shortlist."
     columns = {
         "use_case_id": Col("Use case"),
         "accelerator_id": Col("Accelerator"),

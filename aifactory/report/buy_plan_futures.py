@@ -54,7 +54,7 @@ def _table(ws: Workspace, futures: Futures) -> Block:
         "objective_usd": Col("Weighed cost, USD", "usd0"),
         "expected_usd": Col("Expected", "usd0"),
         "overrun_usd": Col(f"Overrun, worst {pct(1 - futures.tail)}", "usd0"),
-        "orders_usd": Col("Committed", "usd0"),
+        "orders_usd": Col("Orders, with all that runs them", "usd0"),
         "regret": Col("Against this plan", "pct1"),
     }
     note = (

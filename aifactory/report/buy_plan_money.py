@@ -9,7 +9,7 @@ from aifactory.buyplan.approvals import approvals_frame
 from aifactory.buyplan.attribution import DRIVERS
 from aifactory.buyplan.booking import BASE_LEASED, OURS
 from aifactory.buyplan.compare import HOSTED
-from aifactory.buyplan.hosted import LEAST_SHARE
+from aifactory.buyplan.duties import LEAST_HOSTED
 from aifactory.buyplan.ledger import PORTING, REWORK
 from aifactory.finance.cashflow import NOTHING, TOTAL_LOSS
 from aifactory.finance.options import OPTION_NAMES
@@ -349,7 +349,7 @@ def alternatives_section(plan: BuyPlan) -> Block:
             text += " Rules of thumb are neither held to the plan's limits nor made for more than the expected demand."
         return section(question, text + _simple_rule(others))
     text = "No alternative is cheaper."
-    if "hosted_share" in plan.hosted and (plan.hosted["hosted_share"] >= LEAST_SHARE).any():
+    if "hosted_share" in plan.hosted and (plan.hosted["hosted_share"] >= LEAST_HOSTED).any():
         text = (
             "No alternative that moves whole use cases is cheaper for the expected demand. Hosted models for a part of them would be "
             "over many paths: see what must be known before signing."

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan import BuyPlan
-from aifactory.buyplan.governance import is_firm
+from aifactory.buyplan.governance import BY_DATE, is_firm, released_on_triggers
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, table
 from aifactory.report.buy_plan_charts import PLAN
 from aifactory.report.buy_plan_guard import of_a_plan
-from aifactory.report.text import date_name, month_name, pct, span
+from aifactory.report.text import date_name, month_name, pct, span, usd_compact
 
 OFFER = ["accelerator_id", "region", "purchase_option"]
 #: Marks behind a price, and what they mean.
@@ -40,7 +40,11 @@ def price_doubts(options: pd.DataFrame, freshness_days: Mapping[str, int]) -> di
 def table_orders(ws: Workspace, plan: BuyPlan) -> Block:
     """Orders and renewals of the expected scenario."""
     orders = plan.orders.assign(
-        kind=np.where(is_firm(plan.orders), "firm", np.where(plan.orders["renewal"], "renewal", "on trigger")),
+        kind=np.where(
+            is_firm(plan.orders),
+            "firm",
+            np.where(plan.orders["renewal"], "renewal", np.where(by_date(plan.orders), "by its date", "on trigger")),
+        ),
     )
     alike = ["order_month", "start_month", "region", "accelerator_id", "purchase_option", "expires", "kind"]
     summed = dict.fromkeys(("accelerators", "commitment_usd"), "sum")
@@ -78,6 +82,25 @@ def table_orders(ws: Workspace, plan: BuyPlan) -> Block:
         "groups": ["order_by"],
     }
     return table(frame, **facts, columns=columns, max_rows=18, note=note)
+
+
+def by_date(orders: pd.DataFrame) -> pd.Series:
+    """Orders that their date releases, since what they replace or serve ends or begins then."""
+    timing = orders["timing"] if "timing" in orders else pd.Series("", index=orders.index)
+    return timing.astype("str").str.contains(BY_DATE.replace("(", "(?:"))
+
+
+def released_how(orders: pd.DataFrame) -> str:
+    """What releases the later orders of the first year, with the money of those that their date releases."""
+    later = released_on_triggers(orders)
+    dated = later.loc[by_date(later), "commitment_usd"].sum()
+    if dated <= 0:
+        return "on triggers"
+    return (
+        "on dates"
+        if dated >= later["commitment_usd"].sum()
+        else f"{usd_compact(dated)} of it on dates, the rest on triggers"
+    )
 
 
 def _terms(row: object, doubts: str) -> str:

@@ -16,6 +16,7 @@ from aifactory.fleet.allowed_wait import TRAINING_CLASSES
 from aifactory.inputs.hosted import RUN_BY_SELLERS
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, Kpi, head, section, table
+from aifactory.report.buy_plan_bands import bands_section, triggers_told
 from aifactory.report.buy_plan_charts import (
     PLAN,
     chart_break_even,
@@ -46,14 +47,13 @@ from aifactory.report.buy_plan_money import (
     tco_section,
     unit_section,
 )
-from aifactory.report.buy_plan_orders import last_nodes, table_orders
+from aifactory.report.buy_plan_orders import last_nodes, released_how, table_orders
+from aifactory.report.buy_plan_reserve import risk_taken
 from aifactory.report.buy_plan_returns import hours_are_rented, told_rival, used_prices
 from aifactory.report.buy_plan_sensitivity import chart_tornado, sensitivity_section, table_tornado
-from aifactory.report.buy_plan_ways import reached
 from aifactory.report.inventory_page import later_run_warnings, silence_warnings, status_of
 from aifactory.report.text import count, is_missing, join_words, month_name, num, pct, plural, price, span, usd_compact
 from aifactory.serving.staffing import staffing_constants
-from aifactory.units import BANDS
 
 __all__ = [
     "alternatives_section",
@@ -141,7 +141,7 @@ def _kpis(ws: Workspace, plan: BuyPlan, returns: Returns | None) -> list[Kpi]:
     base, horizon = roi.loc["expected"], f"{ws.plan.horizon_months} months"
     later = released_on_triggers(plan.orders)["commitment_usd"].sum()
     renewed = renewed_within_a_year(plan.orders)["commitment_usd"].sum()
-    growth = f"{usd_compact(later)} more on triggers within a year"
+    growth = f"{usd_compact(later)} more within a year, {released_how(plan.orders)}"
     growth += f", {usd_compact(renewed)} of renewals" if renewed else ""
     hidden = "hidden cost centres included"
     kpis = [
@@ -212,7 +212,7 @@ def capacity_section(ws: Workspace, plan: BuyPlan) -> Block:
         f"{average[:1].upper()}{average[1:]} accelerators work on average in {month}, {num(held, 0)} are needed to cover peaks, reserve and whole "
         f"nodes{f', {num(late, 0)} of which are still to be delivered and cannot be rented' if late else ''}. Reserves are sized by risk from each stream's own hours and hold {pct(abs(held_for))} "
         f"{'more' if held_for >= 0 else 'less'} than the highest measured window of {month_name(ws.period)}{rule}"
-        f"{'' if held_for >= 0 else ': the hours above it are within the stated risk'}. {_chance_sentence(plan)}{_waiting_sentence(ws, plan)}",
+        f"{'' if held_for >= 0 else risk_taken(plan.reserves)}. {_chance_sentence(plan)}{_waiting_sentence(ws, plan)}",
     )
 
 
@@ -274,38 +274,12 @@ def table_need(ws: Workspace, plan: BuyPlan) -> Block:
 # ------------------------------------------------------------------ bands and orders
 
 
-@of_a_plan("What do we buy, when, on which terms?")
-def bands_section(plan: BuyPlan) -> Block:
-    """Sizes of the bands and how they are paid for."""
-    question = "What do we buy, when, on which terms?"
-    if plan.bands.empty:
-        return section(question, "Nothing: there is no demand to cover.")
-    parts = []
-    for band in BANDS:
-        rows = plan.bands[plan.bands["band"] == band]
-        if len(rows):
-            ways = rows.groupby("purchase_option")["accelerators_max"].sum().sort_values(ascending=False)
-            ways = join_words(
-                [f"{num(count, 0)} {OPTION_NAMES[name].lower()}" for name, count in ways.items() if count]
-            )
-            parts.append(f"{band.capitalize()}: {ways if rows['accelerators_max'].any() else _beyond(plan, band)}.")
-    return section(question, " ".join(parts))
-
-
-def _beyond(plan: BuyPlan, band: str) -> str:
-    """Orders of a band that the expected demand does not reach."""
-    mine = plan.orders[(plan.orders["band"] == band) & ~plan.orders["renewal"].astype(bool)]
-    counts = mine.groupby("purchase_option")["accelerators"].sum()
-    ways = [f"{num(count, 0)} {OPTION_NAMES[name].lower()}" for name, count in counts.items()]
-    return f"{join_words(ways)}, for paths of more demand than expected" if ways else "none"
-
-
 @of_a_plan()
 def table_bands(ws: Workspace, plan: BuyPlan) -> Block:
     """The procurement bands."""
     frame = plan.bands.assign(
         option=plan.bands["purchase_option"].map(OPTION_NAMES),
-        now=list(map(reached, plan.bands["current_value"], plan.bands["trigger_threshold"])),
+        now=triggers_told(plan.bands, plan.orders),
     )
     columns = {
         "accelerator_id": Col("Accelerator"),

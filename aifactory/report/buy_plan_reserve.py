@@ -67,6 +67,15 @@ def _exceeded(known: pd.DataFrame) -> str:
     )
 
 
+def risk_taken(reserves: pd.DataFrame) -> str:
+    """Whether what lies above reserves below the busiest hour was within the stated risk in the past, to end a sentence with."""
+    known = reserves[reserves["exceedance_backtest"].notna()] if len(reserves) else reserves
+    over = int((known["exceedance_backtest"] > known["target"]).sum()) if len(known) else 0
+    if not over:
+        return ": the hours above it are within the stated risk"
+    return f": in the past reserves set so were exceeded beyond the stated risk in {over} of {plural(len(known), 'stream')}"
+
+
 def noted_streams(noted: pd.DataFrame) -> list[str]:
     """What the record of the dearest streams cannot show, a sentence each, and of how many more it cannot."""
     said = [f"{row.use_case_id}, {row.region}: {row.note}." for row in noted.head(MOST_NOTES).itertuples(index=False)]
@@ -219,7 +228,7 @@ def table_steps(ws: Workspace, plan: BuyPlan, stream: pd.Series) -> Block:
         "usd_per_month": Col("USD a month", "usd0"),
         "usd_per_hour_avoided": Col("USD per hour avoided", "usd0"),
     }
-    note = f"Prices on demand, else the cheapest of the plan, with people and storage. A lead time of one week is {HOURS_PER_WEEK} hours. The last column is the money for each further hour a month within capacity, against the row above."
+    note = f"Prices on demand, else the cheapest of the plan, with people and storage. A lead time of one week is {HOURS_PER_WEEK} hours. The last column is the money for each further hour a month within capacity, against the row above. A rule holds one reserve at all past dates; this plan set its own at each, and its hours over are of those."
     mine = (plan.reserve_curve[STREAM] == stream[STREAM]).all(axis=1)
     steps, whole = _once(plan.reserve_curve[mine])
     if whole:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from aifactory.buyplan import BuyPlan
 from aifactory.buyplan.caveats import OFFER
+from aifactory.buyplan.governance import TEST_FIRST
 from aifactory.buyplan.returns import ALL_SPOT, HOSTED, ON_DEMAND, Returns, quick_returns
 from aifactory.finance.price_age import PriceAge, price_age
 from aifactory.inputs.plan import Plan
@@ -62,12 +63,25 @@ def returns_section(
         f"all ways to pay in {pct(mine['best_probability'])}. {told_rival(ws, plan, returns)} The variance of this plan is due {top} (parts overlap). "
         f"On these options {advice}. {platform}"
     ).strip()
-    text = " ".join(text.split())
+    text = " ".join(text.split()) + _test_beside(plan)
     return group(
         section(QUESTION, text),
         _options_table(ws, plan, returns),
         _frozen_table(ws, returns),
         _knowledge_table(ws, returns),
+    )
+
+
+def _test_beside(plan: BuyPlan | None) -> str:
+    """That the test of hosted models which the decision begins with is in none of these worths; "" without one.
+
+    Hosted models are one of these ways for all calls of a use case alone, the test is of those hours in which they cost less.
+    """
+    tests = plan is not None and plan.decision.startswith(TEST_FIRST)
+    return (
+        " The test of hosted models that the decision begins with is in none of these worths: it sends the hours there in which they cost less, the way to pay all hours of a use case."
+        if tests
+        else ""
     )
 
 

@@ -120,11 +120,22 @@ def value_channel(channel: type, field: str, titles: Titles, fmt: str, *, zero: 
     return channel(f"{field}:Q", title=title_of(field, titles), axis=axis_of(fmt), scale=scale)
 
 
+def slant(names: pd.Series) -> int:
+    """Angle of names below a chart: slanted where they would run into each other."""
+    text = names.astype("str").unique()
+    return -35 if max(len(name) for name in text) * CHARACTER_PX > WIDTH / len(text) else 0
+
+
 def x_channel(data: pd.DataFrame, field: str, titles: Titles, *, band: bool = False) -> alt.X:
     """Horizontal channel of a month, a quantity or a name; `band` gives each month a band."""
     kind = kind_of(data, field)
     if kind != "T":
-        return alt.X(f"{field}:{kind}", title=title_of(field, titles), sort=None, axis=alt.Axis(labelAngle=0))
+        return alt.X(
+            f"{field}:{kind}",
+            title=title_of(field, titles),
+            sort=None,
+            axis=alt.Axis(labelAngle=slant(data[field]) if band else 0),
+        )
     axis = alt.Axis(
         format="%b %y", labelAngle=0, labelOverlap=True, labelSeparation=8, tickCount={"interval": "month", "step": 1}
     )

@@ -249,7 +249,12 @@ def _kpis(ws: Workspace, inv: Inventory) -> list[Kpi]:
     failed = inv.use_cases.loc[inv.use_cases["service_unit"] != "accelerator_hour", "failure_rate"]
     if failed.notna().any():
         kpis.append(
-            Kpi("Failure rate, worst service", pct(failed.max(), 1), inv.use_cases.loc[failed.idxmax(), "name"])
+            Kpi(
+                "Failure rate, worst service",
+                pct(failed.max(), 1),
+                inv.use_cases.loc[failed.idxmax(), "name"],
+                status="watch" if inv.failures_and_queues["within_limit"].eq(other=False).any() else "good",
+            )
         )
     filled = inv.coverage
     kpis.append(

@@ -41,7 +41,7 @@ def three_questions(ws: Workspace, inv: Inventory) -> Group:
         "failing": Col("What happens if it fails?"),
     }
     note = (
-        "Cost is attributed usage, of a unit in the regions that its charges name; changes are against the month before, cost per day. Failed counts failed and cancelled jobs for training. "
+        "Cost is the usage that names the use case, of a unit in the regions that its charges name; changes are against the month before, cost per day. Failed counts failed and cancelled jobs for training. "
         "The value of an hour is value per unit x attribution x units per hour that succeed, on average and in the highest hour."
     )
     note += reference_hours(cases["service_unit"], ws.plan.reference_accelerator)
@@ -65,10 +65,10 @@ def _doing(row: Any) -> str:
 def _cost(row: Any) -> str:
     if is_missing(row.usd):
         return "unknown: no charge names it"
-    change = "" if is_missing(row.usd_change) else f" (per day {_signed(row.usd_change)})"
+    change = "" if is_missing(row.cost_change_share) else f" (per day {_signed(row.cost_change_share)})"
     if is_missing(row.usd_per_unit):
         return f"{usd_compact(row.usd)}{change}"
-    unit_change = "" if is_missing(row.usd_per_unit_change) else f" ({_signed(row.usd_per_unit_change)})"
+    unit_change = "" if is_missing(row.unit_cost_change_share) else f" ({_signed(row.unit_cost_change_share)})"
     left = f", work in {row.uncharged_regions} left out" if row.uncharged_regions else ""
     return f"{usd_compact(row.usd)}{change}; {usd(row.usd_per_unit)} a unit{unit_change}{left}"
 
@@ -111,7 +111,7 @@ def _answer(cases: pd.DataFrame, total: pd.Series) -> str:
     text = f"{plural(len(cases), 'use case')} ran. "
     if not is_missing(total["usd"]):
         first = cases.iloc[0]
-        text = f"{plural(len(cases), 'use case')} ran and cost {usd_compact(total['usd'])} of attributed usage, {first['name']} {usd_compact(first['usd'])} of it. "
+        text = f"{plural(len(cases), 'use case')} ran and cost {usd_compact(total['usd'])} of usage that names them, {first['name']} {usd_compact(first['usd'])} of it. "
     missed = (
         f"{total['targets_missed']} of {total['targets']} latency targets are missed"
         if total["targets"]
@@ -133,6 +133,7 @@ def table_catalogue(ws: Workspace, inv: Inventory) -> Block:
     )
     columns = {
         "name": Col("Use case"),
+        "use_case_id": Col("Called in other tables"),
         "workload_class": Col("Workload class"),
         "model": Col("Model"),
         "request_pattern": Col("Request pattern"),

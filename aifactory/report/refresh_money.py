@@ -20,10 +20,11 @@ from aifactory.report.blocks import (
     section,
     table,
 )
-from aifactory.report.text import as_of_range, join_words, month_name, num, pct, plural, usd_compact
+from aifactory.report.text import as_of_range, join_words, month_name, num, pct, plural, readable, usd_compact
 from aifactory.review import Review
 from aifactory.review.returns_to_date import LOWEST
 from aifactory.review.unit_cost import ROUNDING
+from aifactory.review.variance import CAUSES, OTHER
 
 BILL, DEMAND = "billing table", "demand_windows and jobs tables"
 NAMED = 3
@@ -34,6 +35,21 @@ BAND_NOTE = (
 
 #: Beside the table of the return to date, whose cost leaves both out.
 WEAR_NOTE = "Planned cost spreads what is paid once over its months of use (wear); the return to date counts outlays apart and leaves wear out."
+
+
+def beside_plan(rows: pd.DataFrame) -> str:
+    """How far the bill is from the approved plan, with the two causes that drive it most; "" without a plan.
+
+    Charges that stand on one side alone are told apart: a plan holds compute, a bill every charge.
+    """
+    if rows.empty:
+        return ""
+    causes, other = rows[list(CAUSES)].sum(), float(rows[OTHER].sum())
+    moved = float(causes.sum())
+    most = causes[np.sign(causes) == np.sign(moved)].sort_values(key=abs, ascending=False).head(2)
+    named = join_words([f"{usd_compact(abs(usd))} by {readable(name).lower()}" for name, usd in most.items()])
+    way = "more" if moved >= 0 else "less"
+    return f" Against the approved plan the work that it holds cost {usd_compact(abs(moved))} {way}, most of it {named}; charges that one of the two alone has add {usd_compact(other)}."
 
 
 def unit_cost_section(ws: Workspace, review: Review) -> Group:

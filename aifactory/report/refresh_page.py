@@ -23,6 +23,7 @@ from aifactory.report.blocks import (
 from aifactory.report.inventory_page import input_warnings, price_warnings, status_of
 from aifactory.report.refresh_log import accuracy_section, decisions_section, drift_section, hardware_section, to_do
 from aifactory.report.refresh_money import (
+    beside_plan,
     chargeback_section,
     price_section,
     roi_section,
@@ -72,7 +73,7 @@ __all__ = [
 
 ALL_CAUSES = [*CAUSES, OTHER]
 HALF_A_DOLLAR, HALF_A_CENT = 0.5, 0.005  # less is shown as nothing
-USE = "volume and utilisation"
+USE, WORK_AND_USE = "volume and utilisation", "volume, work per unit and utilisation"
 OWN_DAYS = "Planned units and value are those of the month's own working days, where demand has a proven week."
 WORDS = {OTHER: "charges that no use case explains", "utilization": "utilisation"}
 BILL, DEMAND, POOLS = "billing table", "demand_windows and jobs tables", "pools table"
@@ -151,9 +152,14 @@ def _a_day(review: Review) -> str:
 def _as_told(variance: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The variance and its causes to rank: volume and utilisation as one where they cancel each other and another cause moved more.
 
-    What stands is paid whether it works or not, so that more work on it is volume up and utilisation down, and no money.
+    What stands is paid whether it works or not, so that more work on it is volume up and utilisation down, and no money. Where the use case with
+    most of the efficiency keeps less than half of it in its own bill, the three are one: nobody is named for what cancels in it.
     """
     sums = variance[ALL_CAUSES].sum()
+    top = variance.loc[variance["efficiency"].abs().idxmax()]
+    if top["efficiency"] * top["utilization"] < 0 and abs(top["difference_usd"]) < abs(top["efficiency"]) / 2:
+        net = variance[["volume", "efficiency", "utilization"]].sum(axis=1)
+        return variance.assign(**{WORK_AND_USE: net}), [WORK_AND_USE, "mix", "price", OTHER]
     both, rest = [sums["volume"], sums["utilization"]], sums.drop(["volume", "utilization"])
     if np.prod(both) >= 0 or rest.abs().max() <= abs(sum(both)):
         return variance, ALL_CAUSES
@@ -277,7 +283,7 @@ def variance_section(ws: Workspace, review: Review) -> Group:
     moved = f"The bill moved by {usd(total, 0)}; {big['use_case_id']} alone by {usd(big['difference_usd'], 0)}."
     if abs(big["difference_usd"]) < HALF_A_DOLLAR:
         moved = "Neither the bill nor the part of any use case moved."
-    answer = f"{moved} More volume at steadier pools shows as volume up and utilisation down. {_ranges(review)}"
+    answer = f"{moved} More volume at steadier pools shows as volume up and utilisation down. {_ranges(review)}{beside_plan(review.plan_variance)}"
     columns = {"use_case_id": Col("Use case"), "base_usd": Col("Last month, USD", "usd0"), "actual_usd": Col("This month, USD", "usd0"), "difference_usd": Col("Difference", "usd0"),
                **{cause: Col(readable(cause), "usd0") for cause in ALL_CAUSES}}  # fmt: skip
     against_last = table(_with_total(rows), caption="Cost variance against last month, by cause", source=f"{BILL}; {DEMAND}", as_of=ws.as_of, columns=columns,

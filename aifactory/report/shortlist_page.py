@@ -263,7 +263,7 @@ def scorecard_section(ws: Workspace, short: Shortlist) -> Group:
     bare = card.loc[card["total_unpriced"].idxmax()]
     answer = f"{first['accelerator_id']} leads with {num(first['total'], 2)}, {second['accelerator_id']} follows with {num(second['total'], 2)}. The card compares vendors and decides nothing; without its one priced criterion {bare['accelerator_id']} leads with {num(bare['total_unpriced'], 2)}."
     return group(
-        section("How do vendors compare beyond price?", answer),
+        section("How do vendors compare, in price and beyond?", answer),
         figure(chart, title=f"{first['accelerator_id']} leads the scorecard", description="Stacked bars of weighted contributions of seven criteria per platform, best first.",
                caption="Weight times score of each criterion; unknown scores zero.", source=SOURCE, as_of=ws.as_of),
     )  # fmt: skip
@@ -334,7 +334,7 @@ def penalties_section(ws: Workspace, short: Shortlist) -> Group:
         "total_low_usd": Col("Low", "usd_compact"),
         "total_high_usd": Col("High", "usd_compact"),
         "beside_usd": Col("Beside the others", "usd_compact"),
-        "usd_per_1k_units": Col("Per 1,000 units", "usd_compact"),
+        "usd_per_1k_units": Col("Compute per 1,000 units", "usd_compact"),
         "terms": Col("Bought by"),
         "priced": Col("Price of most hours; oldest price"),
     }

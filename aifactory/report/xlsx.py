@@ -28,11 +28,19 @@ MAX_WIDTH = 48
 _OPTIONS = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False, "in_memory": True}
 #: Price of something small: as many decimals as give the smallest three digits.
 UNIT_PRICE = r"usd_per_(unit|token|request|used)"
+#: Rates of very different accelerators stand in one column.
+SMALL_RATE = r"^units_per_s"
+#: A day as the tables of a run hold it.
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+#: Below this, numbers of a column are told apart by four decimals.
+SMALL = 0.1
 #: Columns whose name leaves out the unit: USD beside `difference_usd`, USD a unit beside `usd_per_unit`.
 SPLIT, BAND = ("volume", "efficiency", "utilization", "mix", "price", "other"), ("expected", "low80", "high80")
 MOST_DECIMALS = 9
 #: Number format by the first pattern that a column name matches.
 _NUMBER_FORMATS = (
+    (r"(^|_)share$", "0.0%"),
+    (SMALL_RATE, "#,##0.000"),
     (UNIT_PRICE, "#,##0.0000"),
     (r"usd_per_(accelerator_hour|1k|million|kwh)", "#,##0.000"),
     (r"(^|_)usd(_|$)|_cost$", "#,##0.00"),
@@ -116,10 +124,12 @@ def number_format(column: str, values: Sequence[object]) -> str:
         return "General"
     for pattern, form in _NUMBER_FORMATS:
         if re.search(pattern, column):
-            return _fine(form, numbers) if pattern == UNIT_PRICE else form
+            return _fine(form, numbers) if pattern in (UNIT_PRICE, SMALL_RATE) else form
     if all(number.is_integer() for number in numbers):
         return "#,##0"
-    return "#,##0.00" if max(map(abs, numbers)) >= 1 else "0.0000"
+    if max(map(abs, numbers)) < 1:
+        return "0.0000"
+    return "#,##0.0000" if any(0 < abs(number) < SMALL for number in numbers) else "#,##0.00"
 
 
 def _fine(form: str, numbers: Sequence[float]) -> str:
@@ -220,6 +230,8 @@ def _write_cell(sheet: Any, row: int, column: int, value: object, form: Any, dat
         sheet.write_number(row, column, float(value), form)
     elif isinstance(value, (pd.Timestamp, dt.datetime)):
         sheet.write_datetime(row, column, pd.Timestamp(value).tz_localize(None).to_pydatetime(), date_form)
+    elif DAY.fullmatch(str(value)) and not pd.isna(day := pd.to_datetime(value, errors="coerce")):
+        sheet.write_datetime(row, column, day.to_pydatetime(), date_form)
     else:
         sheet.write_string(row, column, str(value))
 

@@ -264,15 +264,15 @@ def _bills(inventory: Inventory) -> pd.Series:
 
 def _dates(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None) -> pd.DataFrame:
     """Dates to come within a year: those of the plan made now, or duties and decisions alone."""
-    dates = governance_frame(
-        ws.plan,
-        ws.period,
-        pd.DataFrame() if buy_plan is None else buy_plan.orders,
-        lifecycle=ws.table("lifecycle"),
-        decisions=ws.table("decisions"),
-        in_use=list(inventory.pools["accelerator_id"]),
-        commitments=ws.table("commitments"),
+    known = {
+        "lifecycle": ws.table("lifecycle"),
+        "decisions": ws.table("decisions"),
+        "commitments": ws.table("commitments"),
+    }
+    alone = governance_frame(
+        ws.plan, ws.period, pd.DataFrame(), **known, in_use=list(inventory.pools["accelerator_id"])
     )
+    dates = alone if buy_plan is None else buy_plan.governance
     year = pd.Timestamp(ws.as_of) + pd.DateOffset(years=1)
     return dates[(dates["date"] > pd.Timestamp(ws.as_of)) & (dates["date"] <= year)].reset_index(drop=True)
 

@@ -115,8 +115,8 @@ def _reason(best: pd.Series, ranked: pd.DataFrame, otherwise: str, winner: str |
         ):  # it shares nothing: the other does, in nodes that hold the largest replica of all
             return (f"{alone['accelerator_id']} {ALONE}, at USD {alone['alone_usd']:,.0f}, but would add USD {alone['total_usd']:,.0f} "
                     f"to the others on it, whose nodes are of one size; here it costs USD {best['total_usd']:,.0f}")  # fmt: skip
-        return (f"saves USD {saved:,.0f} by sharing nodes with other use cases, beside which it costs USD {best['total_usd']:,.0f}, "
-                f"though {alone['accelerator_id']} {ALONE}")  # fmt: skip
+        return (f"costs USD {best['total_usd']:,.0f} beside other use cases, whose nodes it shares: USD {saved:,.0f} less than "
+                f"{alone['accelerator_id']} beside them, though that {ALONE}")  # fmt: skip
     return otherwise
 
 

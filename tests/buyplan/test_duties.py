@@ -6,7 +6,7 @@ from bp_company import PERIOD, make_plan
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aifactory.buyplan.duties import DECISION, duty_months, governance_frame, hosted_test
+from aifactory.buyplan.duties import DECISION, duty_months, governance_frame, hosted_cases, hosted_test
 
 ORDER = {"order_month": "2026-12", "start_month": "2027-02", "region": "eu", "accelerator_id": "acc", "band": "growth",
          "purchase_option": "purchase", "renewal": False, "order_index": 2, "accelerators": 8, "lead_time_weeks": 8.0}  # fmt: skip
@@ -24,16 +24,30 @@ def test_two_reports_name_the_same_dates(every, start, later):
     assert second == [month for month in first if month > pd.Period("2026-10", "M") + later]
 
 
-def test_a_test_that_comes_before_signing_has_a_date_and_an_owner():
-    """Orders that must be placed by 4 December and by 2 November: the test is due by then."""
-    rows = [("2026-12", "2027-01", 4.0), ("2026-11", "2027-02", 13.0)]
-    orders = pd.DataFrame(rows, columns=["order_month", "start_month", "lead_time_weeks"])
+def test_a_test_that_comes_before_signing_has_a_date_an_owner_and_the_time_it_takes():
+    """Orders due by 4 December and by 2 November: a test of two weeks from 31 October ends after the second, which waits for it."""
+    rows = [("2026-12", "2027-01", 4.0, "chat 90 %"), ("2026-11", "2027-02", 13.0, "voice 60 %, chat 40 %"), ("2026-11", "2027-05", 26.0, "live-chat 100 %")]  # fmt: skip
+    orders = pd.DataFrame(rows, columns=["order_month", "start_month", "lead_time_weeks", "serves"])
     plan = make_plan(24)
-    (row,) = hosted_test("Test hosted models on own prompts before signing: ...", orders, plan)
-    assert row[0] == pd.Timestamp("2026-11-02") and row[4] == DECISION
+    (row,) = hosted_test(["chat"], orders[:1], plan, PERIOD)
+    assert row[0] == pd.Timestamp("2026-12-04") and row[4] == DECISION and "wait" not in row[3]
     assert row[2] == plan.assumptions["planning_utilization"].owner_role
-    assert hosted_test("Approve USD 1 of commitments", orders, plan) == []
-    assert hosted_test("Test hosted models on own prompts", orders[:0], plan) == []
+    (row,) = hosted_test(["chat"], orders, plan, PERIOD)
+    assert row[0] == pd.Timestamp("2026-11-16")
+    assert row[3].endswith("begun at once it takes 16 days, and 1 order due earlier must wait")
+    assert "2 orders due earlier" in hosted_test([], orders, plan, PERIOD)[0][3]  # none named: all of them
+    assert hosted_test(None, orders, plan, PERIOD) == hosted_test(["chat"], orders[2:], plan, PERIOD) == []
+    assert hosted_test(["chat"], orders[:0], plan, PERIOD) == []
+
+
+def test_orders_for_work_that_could_stay_hosted_are_firm_after_the_test():
+    """The calendar calls no order firm on approval that the decision lets wait for a test; others are."""
+    shares = pd.DataFrame({"use_case_id": ["chat", "voice"], "hosted_share": [0.7, 0.0]})
+    assert hosted_cases("Approve USD 1 of commitments", shares) is None
+    tested = hosted_cases("Test hosted models on own prompts before signing: ...", shares)
+    both = pd.DataFrame([ORDER | {"order_index": 1, "serves": whose} for whose in ("chat 90 %", "voice 100 %")])
+    rules = calendar(both, tested=tested).query("kind == 'order'")["rule"].tolist()
+    assert rules == ["firm once hosted models have failed their test", "firm on approval of the plan"]
 
 
 @given(st.integers(1, 24), st.integers(1, 12))

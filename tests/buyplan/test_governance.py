@@ -14,8 +14,10 @@ from aifactory.buyplan.case import rebuilt, solve_case
 from aifactory.buyplan.caveats import (
     EXAMPLE_SOURCE,
     _capacity_warnings,
+    before_signing,
     example_sentences,
     fiscal_year,
+    other_prompts,
     sale_sentences,
     support_sentences,
     surplus_sentences,
@@ -158,7 +160,10 @@ def test_fiscal_years():
 def test_a_sound_plan_still_asks_for_quotes_and_benchmarks(tiny):
     text = warned(tiny())
     # the price is an assumption
-    assert "The reserved, 1 year price of acc from cloud is assumed: get a binding quote before signing." in text
+    assert (
+        "The reserved, 1 year price of acc from cloud is assumed, and USD " in text
+        and " of orders rest on it: get a binding quote before signing." in text
+    )
     assert "Capacity of train on the chosen accelerator is anchored" in text
     assert "No value is counted for train" in text
 
@@ -246,6 +251,10 @@ def test_kit_that_is_held_after_its_support_is_named():
     assert support_sentences(fleet, ends.tail(1)) == []
 
 
+MIX = ["use_case_id", "metric", "benchmark_mean", "production_mean", "deviation_share"]
+EVEN = pd.DataFrame(columns=MIX), pd.DataFrame(columns=["use_case_id", "accelerator_id", "tier"])
+
+
 def test_hardware_that_is_no_longer_sold_new_is_named_with_what_is_ordered():
     ends = pd.DataFrame([("old", "end_of_sale", "2024-02", "vendor page", pd.Timestamp("2026-02-01")),
                          ("new", "end_of_sale", "2032", "note", pd.Timestamp("2026-02-01"))],
@@ -260,7 +269,26 @@ def test_hardware_that_is_no_longer_sold_new_is_named_with_what_is_ordered():
     assert told.startswith(
         "old has not been sold new since 2024-02 (vendor page, 2026-02-01), and 12 of them are ordered for USD 1,000:"
     )
+    bound = orders.assign(provider="shop", confidence=["assumed", "measured", "claimed", "assumed"])
+    first, *prices = before_signing(bound, ends, *EVEN)
+    assert first == told and before_signing(bound[:0], ends, *EVEN) == []
+    assert [text[: text.index(" of orders")] for text in prices] == [  # most money first
+        "The purchase price of new, old from shop is assumed, and USD 1,600",
+        "The reserved, 1 year price of old from shop is claimed, and USD 9",
+    ]
     assert sale_sentences(orders[:0], ends) == [] and sale_sentences(orders, ends[:0]) == []
+
+
+def test_capacity_that_was_measured_with_other_prompts_is_named():
+    """2,700 tokens against 3,920 are 31 % fewer; 5 % fewer are the same work, and what was never measured has a caveat of its own."""
+    rows = [("chat", "input_tokens", 2700.0, 3920.0, -0.311), ("chat", "output_tokens", 95.0, 100.0, -0.05), ("docs", "input_tokens", 1.0, 9.0, -0.9)]  # fmt: skip
+    mix = pd.DataFrame(rows, columns=MIX)
+    table = pd.DataFrame(
+        {"use_case_id": ["chat", "docs"], "accelerator_id": ["gpu", "gpu"], "tier": ["measured", "anchored"]}
+    )
+    (told,) = other_prompts(mix, table)
+    assert told.startswith("The capacity of gpu for chat was measured with inputs of 2,700 tokens on average, production has 3,920: it may be lower.")  # fmt: skip
+    assert other_prompts(mix[:0], table) == []
 
 
 def test_unverified_specification(tiny):

@@ -12,10 +12,9 @@ from aifactory.buyplan.choose import choose_orders
 from aifactory.buyplan.compare import hosted_path, without
 from aifactory.buyplan.futures import BLOCK_SHARES, block_demand, problem_of, stream_paths
 from aifactory.buyplan.governance import money
-from aifactory.buyplan.hosted import hosted_option, hosted_usd_per_hour
+from aifactory.buyplan.hosted import hosted_option, hosted_usd_per_hour, in_order
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.extensive import solve_extensive
-from aifactory.buyplan.plan import _in_order
 
 
 def api(usd, retires=pd.NaT, reason=""):
@@ -154,7 +153,7 @@ def test_what_the_optimiser_says_stands_for_the_comparison(tiny):
     found = asked(tiny(train=0.0), 1e-9)[1]
     rows = pd.DataFrame({"policy": ["This plan", "Hosted API where cheaper"], "dearer_share": [0.0, -0.5],
                          "served_share": 1.0, "note": "n"})  # fmt: skip
-    assert _in_order(["a"], ["b"], rows, found) == ["a", "b", found.sentence()]
+    assert in_order(["a"], ["b"], rows, found) == ["a", "b", found.sentence()]
     assert found.first_sentence().startswith(
         "Test hosted models on own prompts before signing: with 100 % of chat there"
     )
@@ -165,6 +164,6 @@ def test_what_the_optimiser_says_stands_for_the_comparison(tiny):
     saved = found.plan_usd - found.hosted_usd
     assert found.first_sentence(plan_usd=saved * 99) and found.first_sentence(plan_usd=saved * 101) == ""
     little = replace(found, hosted_usd=found.plan_usd * 0.95)
-    assert _in_order(["a"], ["b"], rows, little) == ["a", "b", little.sentence()]
+    assert in_order(["a"], ["b"], rows, little) == ["a", "b", little.sentence()]
     assert little.first_sentence() == ""
-    assert _in_order([], [], rows, None)[0].startswith("Hosted API where cheaper would cost 50 % less")
+    assert in_order([], [], rows, None)[0].startswith("Hosted API where cheaper would cost 50 % less")

@@ -153,3 +153,17 @@ def test_only_what_is_missing_is_not_computed(mini_ws, sample_ws):
     absent = ("latency_histograms", "tenant_usage")
     assert findings.not_computed(mini_ws) == [findings.UNANSWERED[name] for name in absent]
     assert findings.not_computed(sample_ws) == []
+
+
+def test_services_that_fail_too_often_and_work_that_shifted_stand_out():
+    """4 % against a limit of 3 % is named; within the limit, without one, or told twice is not."""
+    rows = [("a", "eu", 0.04, 0.03, False), ("b", "eu", 0.01, 0.03, True), ("c", "eu", 0.04, float("nan"), None)]
+    services = pd.DataFrame(rows, columns=["use_case_id", "region", "failure_rate", "slo_max_failure_rate", "within_limit"])  # fmt: skip
+    services["within_limit"] = services["within_limit"].astype("boolean")
+    assert [item.text for item in findings.failing(services)] == ["a in eu failed in 4 % of its requests, above its limit of 3 %."]  # fmt: skip
+    assert findings.failing(services[:0]) == findings.failing(pd.DataFrame()) == []
+    rows = [("a", "prompt length", "2026-09", "shifted"), ("a", "prompt length", "2026-08", "shifted"), ("b", "prompt length", "2026-09", "stable")]  # fmt: skip
+    drift = pd.DataFrame(rows, columns=["use_case_id", "what", "compared_with", "verdict"]).assign(moved="mean 9 to 13 tokens")  # fmt: skip
+    assert [item.text for item in findings.drifted(drift)] == [
+        "a: prompt length has shifted since 2026-09, mean 9 to 13 tokens: measurements of before are of other work."
+    ]

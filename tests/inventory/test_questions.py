@@ -37,10 +37,10 @@ def test_the_highest_hour_is_never_below_the_average(mini_ws):
 
 def test_what_does_it_cost_a_day(table):
     assert table.loc["chat", "usd"] == pytest.approx(29760.10)
-    assert table.loc["chat", "usd_change"] == pytest.approx((29760.10 / 31) / (28800.10 / 30) - 1)
+    assert table.loc["chat", "cost_change_share"] == pytest.approx((29760.10 / 31) / (28800.10 / 30) - 1)
     september = 28800.10 / (30 * 24 * 2 * 100 * 0.98 * 34 / 24)
-    assert table.loc["chat", "usd_per_unit_change"] == pytest.approx(29760.10 / 227_664 / september - 1, rel=1e-3)
-    assert table.loc["images", ["usd", "usd_change"]].isna().all()
+    assert table.loc["chat", "unit_cost_change_share"] == pytest.approx(29760.10 / 227_664 / september - 1, rel=1e-3)
+    assert table.loc["images", ["usd", "cost_change_share"]].isna().all()
     assert table.loc["total", "usd"] == pytest.approx(29760.10 + 12000.000001)
 
 
@@ -52,7 +52,7 @@ def test_a_flat_monthly_charge_has_not_changed_whatever_the_days_of_the_month(mi
     ]
     ws = dataclasses.replace(mini_ws, tables={**mini_ws.tables, "billing": pd.concat(flat, ignore_index=True)})
     row = build_inventory(ws).three_questions.set_index("use_case_id").loc["chat"]
-    assert (row["usd"], row["usd_change"]) == (900.0, 0.0)
+    assert (row["usd"], row["cost_change_share"]) == (900.0, 0.0)
 
 
 def test_what_happens_if_it_fails(table):

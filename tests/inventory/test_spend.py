@@ -277,7 +277,7 @@ def test_the_cost_of_a_unit_leaves_out_regions_without_a_charge(sample_ws, sampl
     assert 0 < there < row["units_month"]
     assert row["usd_per_unit"] == pytest.approx(row["effective_cost_usd"] / there)
     asked = inventory.three_questions.set_index("use_case_id").loc["doc-summary"]
-    assert asked["usd_per_unit"] == row["usd_per_unit"] and abs(asked["usd_per_unit_change"]) < 0.1
+    assert asked["usd_per_unit"] == row["usd_per_unit"] and abs(asked["unit_cost_change_share"]) < 0.1
     others = set(month.loc[month["region"] != "us-east", "region"])
     assert set(asked["uncharged_regions"].split(", ")) == others
     costs = unit_cost_by_month(sample_ws, inventory).set_index(["month", "use_case_id"])

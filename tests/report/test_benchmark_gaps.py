@@ -47,7 +47,7 @@ def test_the_fastest_is_proven_only_where_two_were_measured(mini_ws, bench):
 
 def test_what_looks_cheaper_by_the_hour_is_left_to_the_shortlist_to_confirm(mini_ws, bench):
     """An estimate at half of the measured cost, then one at twice: only the first sends the reader to the shortlist."""
-    told = "see in the shortlist first whether it is excluded"
+    told = "Whole nodes, people and the move may undo that"
     seen = bench.capacity[bench.capacity["tier"] == "measured"].iloc[[0]]
     for factor in (0.5, 2.0):
         other = seen.assign(
@@ -55,6 +55,21 @@ def test_what_looks_cheaper_by_the_hour_is_left_to_the_shortlist_to_confirm(mini
         )
         cells = replace(bench, capacity=pd.concat([seen, other], ignore_index=True))
         assert (told in str(gaps_section(mini_ws, cells))) == (factor < 1)
+    cases = mini_ws.table("use_cases").assign(retire_month="2027-04")  # what ends soon is worth no run
+    cells = replace(cells, capacity=pd.concat([seen, other.assign(usd_per_1k_units=0.0)], ignore_index=True))
+    ending = replace(mini_ws, tables={**mini_ws.tables, "use_cases": cases})
+    assert told in str(gaps_section(mini_ws, cells)) and told not in str(gaps_section(ending, cells))
+
+
+def test_a_curve_is_drawn_on_the_latency_that_binds(mini_ws, bench):
+    """Capacity is read where the limit that binds is crossed, so the chart shows that one; the first token where none binds."""
+    name = bench.curves["use_case_id"].iloc[0]
+    limits = mini_ws.table("use_cases").assign(slo_p95_ttft_ms=500.0, slo_p95_e2e_ms=9000.0)
+    ws = replace(mini_ws, tables={**mini_ws.tables, "use_cases": limits})
+    curves = bench.curves.assign(p95_ttft_ms=100.0, p95_e2e_ms=5000.0)
+    for binds, drawn in (("E2E", "p95 end-to-end"), ("TTFT", "p95 TTFT"), ("not reached", "p95 TTFT")):
+        cells = bench.capacity.assign(binding_slo=binds, tier="measured")
+        assert f"Curves of {drawn}" in str(chart_curve(ws, replace(bench, capacity=cells, curves=curves), name))
 
 
 def with_capacities(bench, values):

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from aifactory.report.buy_plan_reserve import _exceeded, _once
+from aifactory.report.buy_plan_reserve import _exceeded, _once, risk_taken
 
 
 def steps(*rows):
@@ -37,6 +37,13 @@ def test_targets_that_the_past_broke_are_counted_and_the_worst_named():
     )
     assert _exceeded(streams.iloc[2:]) == ""
     assert _exceeded(streams.iloc[:1]) == "Its plans were exceeded more often than their target. "
+
+
+def test_hours_above_the_reserve_are_called_within_the_risk_only_where_they_were():
+    kept = pd.DataFrame({"exceedance_backtest": [0.004, 0.01, None], "target": 0.01})
+    assert risk_taken(kept) == risk_taken(kept[:0]) == ": the hours above it are within the stated risk"
+    broken = kept.assign(exceedance_backtest=[0.004, 0.02, None])
+    assert risk_taken(broken).endswith("exceeded beyond the stated risk in 1 of 2 streams")
 
 
 def test_steps_of_accelerators_that_share_their_load_are_all_shown():

@@ -26,7 +26,11 @@ def drawn(tiny):
     basis = returns_basis(case, solve_case(case), API)
     ws = SimpleNamespace(as_of="2026-10-31", plan=case.plan)
     offers = pd.DataFrame({"purchase_option": ["on_demand"]})
-    return ws, SimpleNamespace(returns=basis, options=offers), draw_returns(basis, draws=2_000)
+    return (
+        ws,
+        SimpleNamespace(returns=basis, options=offers, decision="Approve USD 1 of commitments"),
+        draw_returns(basis, draws=2_000),
+    )
 
 
 @pytest.fixture
@@ -75,6 +79,11 @@ def test_the_answer_names_chance_drivers_and_worth(drawn):
         poorer = returns.knowledge.assign(net_usd=[-5e4, -5e3, np.nan], worth_usd=[0.0, worth, np.nan], wait_usd=5e3)
         held = page.returns_section(ws, plan, SimpleNamespace(**{**vars(returns), "knowledge": poorer})).text
         assert told in held.replace("\xa0", " ")
+    first = SimpleNamespace(**{**vars(plan), "decision": "Test hosted models on own prompts before signing"})
+    assert (
+        "is in none of these worths" in page.returns_section(ws, first, returns).text
+        and "none of these worths" not in text
+    )
 
 
 def test_nothing_is_called_on_demand_where_no_hours_are_rented(drawn):

@@ -174,6 +174,27 @@ def test_the_first_colours_stay_apart_under_colour_blindness(matrix):
     assert min(distances) > 0.1
 
 
+def test_figures_in_cells_are_read_on_every_shade():
+    """Black below `WHITE_FROM`, white above: a contrast of 4.5 everywhere, as (L1 + 0.05) / (L2 + 0.05) of the luminances has it."""
+    low, high = ([int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in theme.SEQUENTIAL)
+
+    def luminance(place):
+        shade = np.array([a + place * (b - a) for a, b in zip(low, high, strict=True)]) / 255
+        return np.where(shade <= 0.04045, shade / 12.92, ((shade + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+
+    for place in np.linspace(0, 1, 101):
+        shade = luminance(place) + 0.05
+        assert (1.05 / shade if place > charts.WHITE_FROM else shade / 0.05) >= 4.5
+
+
+def test_names_below_stacks_are_slanted_where_they_would_overlap():
+    names = pd.Series([f"accelerator-{number}" for number in range(11)])
+    for shown, angle in ((names, -35), (names.head(2), 0)):
+        frame = pd.DataFrame({"name": shown, "part": "a", "value": 1.0})
+        drawn = charts.stacked_bars(frame, x="name", value="value", color="part").to_dict()
+        assert drawn["layer"][0]["encoding"]["x"]["axis"]["labelAngle"] == angle
+
+
 def test_nine_names_have_nine_colours_and_verdicts_those_of_their_sense():
     assert len(set(theme.colours_of("abcdefghi").values())) == 9
     found = theme.colours_of(["stable", "watch", "shifted"])

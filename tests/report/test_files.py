@@ -143,6 +143,13 @@ def test_workbook_types(tmp_path):
     assert rows == [(True, 1, dt.datetime(2026, 10, 31), 1.1, "∞"), (None, None, None, None, 0.25)]
 
 
+def test_days_are_dates_of_the_spreadsheet_and_months_are_text(tmp_path):
+    frame = pd.DataFrame({"date": ["2026-11-16", "2026-13-45"], "month": ["2026-11", "soon"]})
+    sheet = openpyxl.load_workbook(write(tmp_path / "a.xlsx", tables={"t": (frame, "T", "plan", "")}))["T"]
+    assert sheet["A4"].value == pd.Timestamp("2026-11-16") and sheet["A4"].number_format == "yyyy-mm-dd"
+    assert (sheet["A5"].value, sheet["B4"].value, sheet["B5"].value) == ("2026-13-45", "2026-11", "soon")
+
+
 def test_endless_values_are_shown_and_missing_ones_are_empty(tmp_path):
     """Months to a trigger that never comes are no gap in the data."""
     frame = pd.DataFrame({"months_to_trigger": [3.5, np.nan, np.inf, -np.inf]})
@@ -174,6 +181,9 @@ def test_sheet_names_are_valid_and_unique():
         ("filled_share", [0.5], "0.0%"),
         ("utilization_mean", [0.5], "0.0%"),
         ("growth_per_month", [0.5], "0.0%"),
+        ("usd_change_share", [0.34], "0.0%"),
+        ("units_per_s_per_accelerator", [229.0, 0.000277], "#,##0.000000"),
+        ("value", [1.0044, 0.004], "#,##0.0000"),
         ("growth_months", [3], "#,##0"),
         ("accelerators", [3.0, None], "#,##0"),
         ("p95_ttft_ms", [120.5], "#,##0.00"),

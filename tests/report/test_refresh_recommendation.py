@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from aifactory.report.refresh_log import _beaten, _recommendation, to_do
-from aifactory.report.refresh_money import _furthest, _laid_out, to_the_cent
+from aifactory.report.refresh_money import _furthest, _laid_out, beside_plan, to_the_cent
 from aifactory.report.refresh_page import finding
 from aifactory.report.refresh_triggers import _next_steps, _pools_answer, _steps_answer, _within_reach
 
@@ -121,6 +121,17 @@ def test_the_finding_names_causes_that_cancel_and_demand_outside_the_plan():
     assert "against last month, most of it by utilisation (chat)." in finding(against(variance=alone))
 
 
+def test_the_bill_beside_the_plan_is_told_by_its_two_largest_causes():
+    """USD 100 k by volume and 50 k by mix less 30 k by utilisation are 120 k; 7 k stand on one side alone."""
+    causes = {"volume": 1e5, "efficiency": 0.0, "utilization": -3e4, "mix": 5e4, "price": 0.0, "other": 7e3}
+    rows = pd.DataFrame([causes])
+    text = beside_plan(rows).replace("\xa0", " ")
+    assert (
+        "cost USD 120 k more, most of it USD 100 k by volume and USD 50.0 k by mix" in text and "add USD 7.00 k" in text
+    )
+    assert "cost USD 120 k less" in beside_plan(-rows).replace("\xa0", " ") and beside_plan(rows[:0]) == ""
+
+
 def test_the_use_case_named_for_a_cause_moved_with_it():
     """Of USD 400 more by volume `chat` made 6,000 and `claims` took 5,600 back, and most of neither's own sign is the other's."""
     none = dict.fromkeys(["efficiency", "utilization", "mix", "price", "other"], 0.0)
@@ -194,6 +205,17 @@ def test_work_that_comes_and_goes_on_kit_that_stands_hides_no_other_cause():
     assert "USD −33.5 k by utilisation (train) and USD 33.0 k by volume (train)" in finding(
         against(variance=pd.DataFrame([jobs | {"price": 0.0}, less]))
     )
+
+
+def test_a_use_case_is_not_named_for_work_that_its_utilisation_takes_back():
+    """Longer prompts of `claims` are 9 k of efficiency and 9.5 k less by utilisation: its bill rose by 1.4 k, that of `chat` by 6.3 k."""
+    none = {"mix": 0.0, "price": 0.0, "other": 0.0}
+    rows = [
+        {"use_case_id": "claims", "difference_usd": 1_400.0, "volume": 2e3, "efficiency": 8_900.0, "utilization": -9_500.0, **none},
+        {"use_case_id": "chat", "difference_usd": 6_300.0, "volume": 9_800.0, "efficiency": 0.0, "utilization": -3_500.0, **none},
+    ]  # fmt: skip
+    text = finding(against(variance=pd.DataFrame(rows)))
+    assert "by USD 7.70 k against last month, most of it by volume, work per unit and utilisation (chat)." in text
 
 
 def test_a_bill_that_stands_still_is_said_to():

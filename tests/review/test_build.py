@@ -255,6 +255,18 @@ def test_scenarios_carry_the_return_of_the_plan(approved, road):
     assert "npv_usd" not in road.review.scenarios
 
 
+def test_the_calendar_of_the_refresh_is_that_of_the_plan(approved, september_plan):
+    """What the plan dates beside its orders, as a test before signing, is in the month's calendar too."""
+    plan, row = (
+        september_plan,
+        {"date": pd.Timestamp("2026-11-16"), "event": "Test hosted models", "event_id": "hosted test"},
+    )
+    dated = dataclasses.replace(plan, governance=pd.concat([plan.governance, pd.DataFrame([row])]))
+    dates = build_review(approved.ws, approved.inventory, dated).governance
+    assert "Test hosted models" in dates["event"].tolist()
+    assert dates["date"].between("2026-11-01", "2027-10-31").all()
+
+
 GAPS = {
     "billing": "bill, unit cost, variance and chargeback: no bill",
     "pools": "capacity triggers and the utilisation floor: no pool readings",

@@ -72,7 +72,7 @@ def test_a_platform_that_shares_its_nodes_is_chosen():
     row = choose(*rows, beside=SHARED)
     assert (row["accelerator_id"], row["runner_up"], row["margin_usd"]) == ("dear", "cheap", 30.0)
     assert row["reason"] == (
-        "saves USD 30 by sharing nodes with other use cases, beside which it costs USD 70, though cheap is cheaper alone"
+        "costs USD 70 beside other use cases, whose nodes it shares: USD 30 less than cheap beside them, though that is cheaper alone"
     )
     assert (row["beside_usd"], row["total_usd"], row["proven"]) == (70.0, 200.0, True)
     lonely = choose(*rows, beside={"dear": 200.0, "cheap": 250.0})
@@ -218,7 +218,7 @@ def test_the_tiny_workspace_chooses_the_cheapest_measured_platform(road):
     assert totals["chat", A100] < totals["chat", H100]
     assert choice.at["chat", "margin_usd"] == pytest.approx(shared["chat", A100] - shared["chat", H100])
     assert choice.at["chat", "margin_usd"] > 0 and choice.at["chat", "beside_usd"] == shared["chat", H100]
-    assert "by sharing nodes with other use cases, beside which it costs USD" in choice.at["chat", "reason"]
+    assert "beside other use cases, whose nodes it shares: USD" in choice.at["chat", "reason"]
     images = road.benchmark.capacity["use_case_id"] != "images"
     alone = SimpleNamespace(**vars(road.benchmark) | {"capacity": road.benchmark.capacity[images]})
     kept = build_shortlist(road.ws, road.inventory, alone).choice.set_index("use_case_id")
