@@ -106,7 +106,7 @@ def _late_sentences(case: Case, answer: Answer) -> list[str]:
             found.append(
                 f"{where} cannot be had in time: no hours are rented there and {arrives}, so that up to {three_digits(early.max())} "
                 f"accelerators are missing for {whose} ({early.sum() * HOURS_PER_MONTH:,.0f} accelerator-hours). Ways out: "
-                f"a lead time shorter by {counted(int((early > 0).sum()), 'month')}, an offer of rented hours, or another platform until then."
+                f"a lead time shorter by {counted(first - 1 - int((early > 0).argmax()), 'month')}, an offer of rented hours, or another platform until then."
             )
         if (later > 0).any():
             share = later.sum() / asked[first:, pool].sum()

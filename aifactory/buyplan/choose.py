@@ -90,7 +90,8 @@ class Chosen:
         capital = max((usd for name, usd in self.best.limit_usd.items() if name.startswith("capital")), default=0.0)
         if capital > LEAST_WORTH_USD:
             found.append(
-                f"The budget of capital binds: one more dollar of it would save USD {capital:,.2f} over the horizon."
+                f"The budget of capital binds: one more dollar of it would save USD {capital:,.2f} over the horizon, "
+                "the risk of dear futures weighed in; the expected cost may move less, or the other way."
             )
         if self.bars_all:
             vendors = len(set(self.problem.vendor))

@@ -368,6 +368,11 @@ def test_unserved_demand(tiny):
     units[:, :7, (case.streams.table["use_case_id"] == "train").to_numpy()] = 0.0  # starts once the order serves
     said = warned(rebuilt(case, case.plan, replace(case.streams, units=units)))
     assert "are missing for chat (" in said
+    once = case.streams.units.copy()
+    once[:, 1:6] = 0.0
+    once[:, 3] = case.streams.units[:, 3]  # January alone, of November to March
+    said = warned(rebuilt(case, case.plan, replace(case.streams, units=once)))
+    assert "a lead time shorter by 3 months" in said
 
 
 def test_reserve_on_spot_is_named_beside_that_on_demand():
