@@ -9,6 +9,7 @@ from aifactory.buyplan.attribution import attribute_hours, cost_by_stream, pool_
 from aifactory.buyplan.case import Answer, Case, Solution
 from aifactory.buyplan.ledger import PORTING, REWORK, net_present_value
 from aifactory.finance.cashflow import annualised, discount_factors, irr_all, mirr, npv, payback_or_why
+from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.tco import CONTINGENCY, OVERHEADS, STORAGE_NETWORK
 from aifactory.fleet.compute import BEYOND, require_equal
 from aifactory.fleet.streams import EXPECTED
@@ -159,6 +160,7 @@ def approved_plan_frame(case: Case, answer: Answer, period: str) -> pd.DataFrame
     money = solution.ledger.compute
     cash = (case.slots.total(money.slot_cash_usd, case.pools) - money.lines[BEYOND])[:, streams.pool]
     outlay = case.slots.total(money.slot_outlay_usd, case.pools)[:, streams.pool]
+    hourly = sum(money.lines[OPTION_NAMES[name]] for name in ("on_demand", "spot"))
     for amount in (cost, compute, cash, outlay):
         amount[1] += amount[0]  # what is spent at approval belongs to the first month
     share = pool_share(shares.paid, case)
@@ -177,6 +179,7 @@ def approved_plan_frame(case: Case, answer: Answer, period: str) -> pd.DataFrame
         "storage_network_usd": sum(lines[name] for name in STORAGE_NETWORK),
         "compute_cash_usd": cash * share,
         "outlay_usd": outlay * share,
+        "hourly_usd": hourly[:, streams.pool] * share,
         "value_usd": solution.ledger.value_usd,
         "units_conservative": streams.units[SCENARIOS.index("conservative")],
         "units_aggressive": streams.units[SCENARIOS.index("aggressive")],

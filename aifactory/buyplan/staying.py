@@ -219,6 +219,7 @@ def stay_months(case: Case, row: Mapping) -> pd.DataFrame:
         accelerator_id=HOSTED,
         accelerator_hours=0.0,
         outlay_usd=0.0,
+        hourly_usd=0.0,
         **{name: values[1:, mine].ravel() for name, values in columns.items()},
         compute_usd=bill[:, mine].ravel(),
         cost_usd=cost[:, mine].ravel(),

@@ -16,9 +16,10 @@ from aifactory.units import MONTHS_PER_YEAR, few, three_digits
 
 #: Months up to the period whose highest day is what capacity is sized by today.
 RECENT_MONTHS = 3
-#: Ratio of two highest days, each over the mean of its month, from which they differ by more than chance: of 32 streams without such days
-#: the highest of the same month a year before was at most 1.12 times the highest of three months (sample company and two generated ones).
-LEAST_RATIO = 1.25
+#: How far the highest day of a month must stand above the highest of three to differ by more than chance: in 36 streams without such days
+#: (sample company and two generated ones, every period) that of an earlier month was at most 1.16 times that. And below it: the highest
+#: of three was up to 1.41 times a single month there.
+LEAST_RISE, LEAST_FALL = 1.25, 1.5
 #: Streams named for a month.
 SHOWN = 5
 
@@ -46,7 +47,7 @@ def day_peaks(days: pd.Series, period: str) -> np.ndarray:
     found = (
         ratio.groupby(ratio.index.month).mean().reindex(range(1, MONTHS_PER_YEAR + 1)).to_numpy(dtype=float) / recent
     )
-    return np.where(np.abs(np.log(found)) >= np.log(LEAST_RATIO), found, 1.0)
+    return np.where((found >= LEAST_RISE) | (found <= 1.0 / LEAST_FALL), found, 1.0)
 
 
 def peaks_over(

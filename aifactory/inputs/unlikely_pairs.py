@@ -44,6 +44,18 @@ def unlikely_pairs(tables: Tables, plan: Plan) -> Iterator[Finding]:
     for column, value, rule in (*_baselines(tables, plan), *_places(tables, plan)):
         yield Finding("plan.yaml", CHECK, "warned", rule, None, column, value)
     yield from _hosted_prices(tables["api_prices"])
+    yield from _lives_and_limits(cases)
+
+
+def _lives_and_limits(cases: pd.DataFrame) -> Iterator[Finding]:
+    """Use cases that retire at no time; first tokens that may come after the last."""
+    first, last = cases["slo_p95_ttft_ms"].astype(float), cases["slo_p95_e2e_ms"].astype(float)
+    doubts = {
+        "stage": (cases["stage"].eq("retiring") & cases["retire_month"].isna(), "and no retire_month: its work is planned for the whole horizon; when does it end?"),
+        "slo_p95_ttft_ms": (first > last, "is above slo_p95_e2e_ms, the limit for the whole answer: which of the two holds?"),
+    }  # fmt: skip
+    for column, (doubted, rule) in doubts.items():
+        yield from rows_found(cases, doubted, "use_cases", CHECK, "warned", column, rule)
 
 
 def _letters(text: str) -> str:

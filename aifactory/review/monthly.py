@@ -184,7 +184,11 @@ def calendar_plan(approved: pd.DataFrame) -> pd.DataFrame:
     hours = pd.PeriodIndex(approved["month"], freq="M").days_in_month.to_numpy() * HOURS_PER_DAY
     counted = [
         *PLANNED,
-        *(name for name in (*SCENARIO_UNITS, *USE_CASE_BAND.values(), "storage_network_usd") if name in approved),
+        *(
+            name
+            for name in (*SCENARIO_UNITS, *USE_CASE_BAND.values(), "storage_network_usd", "hourly_usd")
+            if name in approved
+        ),
     ]
     scale = hours / HOURS_PER_MONTH
     plan = approved.assign(**{name: approved[name] * scale for name in counted})

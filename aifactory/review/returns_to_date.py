@@ -160,6 +160,7 @@ def off_bill(
 ) -> pd.Series:
     """Planned running cost by month of bought and leased accelerators in service that the month's bill does not charge.
 
+    Hours that were to be rented beside them are none of it: nobody has charged them.
     In service is what stands by the order book, and what readings of bought pools show in that month.
     It charges those it has hours of, in the region of `regions` that it names, in all where that is not known: accelerators
     rented in one region do not hide those that stand in another. And those of a pool that a charge names (ResourceId), as the
@@ -168,7 +169,8 @@ def off_bill(
     """
     if "outlay_usd" not in approved:
         return pd.Series(dtype="float64")
-    rows = approved.assign(usd=approved["compute_cash_usd"] - approved["outlay_usd"])
+    hourly = approved["hourly_usd"].fillna(0.0) if "hourly_usd" in approved else 0.0
+    rows = approved.assign(usd=approved["compute_cash_usd"] - approved["outlay_usd"] - hourly)
     mine = _in_service(rows, book, pools).drop_duplicates(["month", "use_case_id", *PLACE])
     charged = bill[accelerator_charges(bill)]
     where = plan_regions(charged, regions) if len(regions) else ""

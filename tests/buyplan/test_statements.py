@@ -151,6 +151,9 @@ def test_approved_cash_is_the_cash_of_the_plan(tiny):
     assert by_month[:, 0] == pytest.approx(np.r_[cash[0] + cash[1], cash[2:]])
     assert by_month[:, 1] == pytest.approx(np.r_[outlay[0] + outlay[1], outlay[2:]])
     assert outlay.max() > 0 > outlay[-1]
+    rented = frame.groupby("month")["hourly_usd"].sum().to_numpy()
+    assert rented == pytest.approx(money.lines["On demand"].sum(axis=1)[1:]) and rented[0] > 0
+    assert (frame["hourly_usd"] <= frame["compute_cash_usd"] - frame["outlay_usd"] + 1e-6).all()
     assert frame["compute_cash_usd"].sum() == pytest.approx(frame["compute_usd"].sum())
 
 

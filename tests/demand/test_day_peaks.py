@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aifactory.demand.day_peaks import LEAST_RATIO, day_peaks, peak_sentences, peaks_over
+from aifactory.demand.day_peaks import LEAST_FALL, LEAST_RISE, day_peaks, peak_sentences, peaks_over
 
 PERIOD = "2026-10"
 
@@ -69,7 +69,7 @@ def test_it_has_no_unit_and_is_far_from_one_or_one(scale, seed):
     days = pd.Series(values, days_of().index)
     found = day_peaks(days, PERIOD)
     np.testing.assert_allclose(found, day_peaks(scale * days, PERIOD))
-    assert ((found == 1.0) | (np.abs(np.log(found)) >= np.log(LEAST_RATIO) - 1e-12)).all()
+    assert ((found == 1.0) | (found >= LEAST_RISE - 1e-12) | (found <= 1 / LEAST_FALL + 1e-12)).all()
 
 
 def test_even_demand_that_comes_by_chance_has_none():

@@ -526,6 +526,16 @@ SUSPECT = {
         swap("plan.yaml", "AWS: eu-west-1", "AWS: Ireland"),
         "column 'regions eu: provider_regions AWS': value 'Ireland': is no region of AWS, which are written like us-east-1",
     ),
+    "a retirement at no time": (
+        "unlikely_pairs",
+        first("use_cases.csv", stage="retiring"),
+        "use_cases, row 2, column 'stage': value 'retiring': and no retire_month",
+    ),
+    "a first token after the last": (
+        "unlikely_pairs",
+        first("use_cases.csv", slo_p95_ttft_ms="30000"),
+        "use_cases, row 2, column 'slo_p95_ttft_ms': value '30000.0': is above slo_p95_e2e_ms",
+    ),
     "a hosted price of a thousand tokens": (
         "unlikely_pairs",
         add(

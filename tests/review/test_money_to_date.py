@@ -406,6 +406,10 @@ def test_a_bought_pool_that_is_read_runs_off_the_bill_without_an_order():
     assert off_bill(approved, bill, none, pools=pools).to_dict() == {MONTHS[0]: 7.0}
     book = pd.DataFrame([("x", "a100", "purchase", MONTHS[0], None, 1.0)], columns=BOOK)
     assert off_bill(approved, bill, book, pools=pools).to_dict() == {MONTHS[0]: 7.0}  # not twice
+    # four of the seven are hours that were to be rented beside it, of which no bill came
+    rented = approved.assign(hourly_usd=4.0)
+    assert off_bill(rented, bill, none, pools=pools).to_dict() == {MONTHS[0]: 3.0}
+    assert off_bill(approved.assign(hourly_usd=np.nan), bill, none, pools=pools).to_dict() == {MONTHS[0]: 7.0}
 
 
 def test_a_bill_spreads_no_more_than_it_charges_for_that_accelerator():
