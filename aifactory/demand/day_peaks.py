@@ -7,7 +7,7 @@ the last week of November brings three times what the first did. What days of th
 from __future__ import annotations
 
 from calendar import month_name
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -58,16 +58,24 @@ def peaks_over(
 
 
 def peak_sentences(peaks: Mapping[tuple[str, str], np.ndarray]) -> list[str]:
-    """Which months of the year hold other peaks than those of now, one sentence a month; highest first."""
+    """Which months of the year hold other peaks than those of now: a sentence for each that holds higher ones, highest first, and one for all lower ones."""
     rows = [(at, place, factor[at]) for place, factor in sorted(peaks.items()) for at in np.flatnonzero(factor != 1.0)]
-    found = []
-    for at in sorted({month for month, *_ in rows}, key=lambda month: -max(x for m, _, x in rows if m == month)):
-        factors = np.array([x for month, _, x in rows if month == at])
-        names = few([f"{name} in {region}" for month, (name, region), _ in rows if month == at], SHOWN)
-        low, high = three_digits(factors.min()), three_digits(factors.max())
-        span = f"{low}" if low == high else f"{low} to {high}"
-        found.append(
-            f"In {month_name[1 + at]} of years before the busiest day stood {span} times as far above the mean of its month as those of the last three months "
-            f"({names}): what is held in {month_name[1 + at]} counts that, hours of work are priced by the days of now."
-        )
+    higher = {at: [row for row in rows if row[0] == at and row[2] > 1] for at, *_ in rows}
+    order = sorted((at for at in higher if higher[at]), key=lambda at: -max(factor for *_, factor in higher[at]))
+    found = [
+        f"In {month_name[1 + at]} of years before the busiest day stood {_told(higher[at])}: what is held in {month_name[1 + at]} counts "
+        "that, hours of work are priced by the days of now."
+        for at in order
+    ]
+    lower = [row for row in rows if row[2] < 1]
+    if lower:
+        months = few([month_name[1 + at] for at in sorted({at for at, *_ in lower})], MONTHS_PER_YEAR)
+        found.append(f"In {months} of years before the busiest day stood {_told(lower)}: less is held there then.")
     return found
+
+
+def _told(rows: Sequence[tuple[int, tuple[str, str], float]]) -> str:
+    """How far the busiest days stood, and of which streams."""
+    low, high = (three_digits(of(factor for *_, factor in rows)) for of in (min, max))
+    names = few(list(dict.fromkeys(f"{name} in {region}" for _, (name, region), _ in rows)), SHOWN)
+    return f"{low if low == high else f'{low} to {high}'} times as far above the mean of its month as those of the last three months ({names})"

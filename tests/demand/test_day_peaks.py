@@ -84,8 +84,12 @@ def test_even_demand_that_comes_by_chance_has_none():
 def test_they_are_told_month_by_month():
     high, low = np.ones(12), np.ones(12)
     high[[10, 11]], low[10] = (1.946, 1.3), 0.5
-    november, december = peak_sentences({("search", "eu"): high, ("search", "gb"): high, ("mail", "gb"): low})
-    assert "In November of years before" in november and "0.5 to 1.95 times" in november
-    assert "(mail in gb, search in eu, search in gb)" in november
+    low[3] = 0.6
+    november, december, lower = peak_sentences({("search", "eu"): high, ("search", "gb"): high, ("mail", "gb"): low})
+    assert "In November of years before" in november and "stood 1.95 times as far" in november
+    assert "(search in eu, search in gb)" in november
     assert "In December" in december and "1.3 times" in december
+    assert (
+        "In April, November of years before the busiest day stood 0.5 to 0.6 times" in lower and "(mail in gb)" in lower
+    )
     assert peak_sentences({}) == []
