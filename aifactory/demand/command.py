@@ -297,7 +297,7 @@ def _silent_end(values: np.ndarray) -> list[str]:
     """A remark where the history ends in silence that is far longer than any before it.
 
     >>> _silent_end(np.array([5.0, 0, 4, 6, 0, 0, 0, 0])), _silent_end(np.array([5.0, 0, 0, 4, 0, 0, 0, 0]))
-    (['the last 4 windows hold nothing, 1 in a row at most before them: leave them out where they are an outage, since \
+    (['the last 4 windows hold nothing, 1 in a row at most since demand began: leave them out where they are an outage, since \
 they lower the capacity'], [])
     """
     busy = np.flatnonzero(values > 0)
@@ -306,7 +306,7 @@ they lower the capacity'], [])
     end, before = len(values) - 1 - int(busy[-1]), int(np.diff(busy).max(initial=1)) - 1
     if end < SILENCE * max(before, 1):
         return []
-    told = f"the last {end:,} windows hold nothing, {before:,} in a row at most before them"
+    told = f"the last {end:,} windows hold nothing, {before:,} in a row at most since demand began"
     return [f"{told}: leave them out where they are an outage, since they lower the capacity"]
 
 

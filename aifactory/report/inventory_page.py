@@ -208,6 +208,13 @@ def _unpriced(inv: Inventory) -> str:
     return f" without {plural(len(left), 'pool')} that the bill does not price" if len(left) else ""
 
 
+def _kept(within: pd.Series) -> str:
+    """Whether all stated limits are kept; "" where none is stated."""
+    if within.eq(other=False).any():
+        return "watch"
+    return "good" if within.notna().any() else ""
+
+
 def _kpis(ws: Workspace, inv: Inventory) -> list[Kpi]:
     kpis = []
     total = bill_total(inv)
@@ -253,7 +260,7 @@ def _kpis(ws: Workspace, inv: Inventory) -> list[Kpi]:
                 "Failure rate, worst service",
                 pct(failed.max(), 1),
                 inv.use_cases.loc[failed.idxmax(), "name"],
-                status="watch" if inv.failures_and_queues["within_limit"].eq(other=False).any() else "good",
+                status=_kept(inv.failures_and_queues["within_limit"]),
             )
         )
     filled = inv.coverage

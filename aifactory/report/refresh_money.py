@@ -46,10 +46,16 @@ def beside_plan(rows: pd.DataFrame) -> str:
         return ""
     causes, other = rows[list(CAUSES)].sum(), float(rows[OTHER].sum())
     moved = float(causes.sum())
+    if abs(moved) < 0.5:
+        return f" Against the approved plan the work that it holds cost as much as planned; {_apart(other)}."
     most = causes[np.sign(causes) == np.sign(moved)].sort_values(key=abs, ascending=False).head(2)
     named = join_words([f"{usd_compact(abs(usd))} by {readable(name).lower()}" for name, usd in most.items()])
     way = "more" if moved >= 0 else "less"
-    return f" Against the approved plan the work that it holds cost {usd_compact(abs(moved))} {way}, most of it {named}; charges that one of the two alone has add {usd_compact(other)}."
+    return f" Against the approved plan the work that it holds cost {usd_compact(abs(moved))} {way}, most of it {named}; {_apart(other)}."
+
+
+def _apart(usd: float) -> str:
+    return f"charges that one of the two alone has {'add' if usd >= 0 else 'take'} {usd_compact(abs(usd))}{'' if usd >= 0 else ' off'}"
 
 
 def unit_cost_section(ws: Workspace, review: Review) -> Group:

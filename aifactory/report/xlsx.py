@@ -37,6 +37,8 @@ SMALL = 0.1
 #: Columns whose name leaves out the unit: USD beside `difference_usd`, USD a unit beside `usd_per_unit`.
 SPLIT, BAND = ("volume", "efficiency", "utilization", "mix", "price", "other"), ("expected", "low80", "high80")
 MOST_DECIMALS = 9
+#: Columns of shares that all lie below this show three decimals of a percentage.
+SMALL_SHARE = 0.0005
 #: Number format by the first pattern that a column name matches.
 _NUMBER_FORMATS = (
     (r"(^|_)share$", "0.0%"),
@@ -124,6 +126,8 @@ def number_format(column: str, values: Sequence[object]) -> str:
         return "General"
     for pattern, form in _NUMBER_FORMATS:
         if re.search(pattern, column):
+            if form == "0.0%" and 0 < max(map(abs, numbers)) < SMALL_SHARE:
+                return "0.000%"
             return _fine(form, numbers) if pattern in (UNIT_PRICE, SMALL_RATE) else form
     if all(number.is_integer() for number in numbers):
         return "#,##0"

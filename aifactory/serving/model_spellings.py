@@ -13,11 +13,11 @@ _TUNING = re.compile(r"-(instruct|chat|hf|it|v0\.\d)(?![a-z0-9])")
 def bare_name(name: str) -> str:
     """Name of a model without publisher, tuning, case and separators.
 
-    >>> bare_name("meta-llama/Meta-Llama-3.1-8B-Instruct"), bare_name("llama3.1-8b"), bare_name("Llama-2-70b-chat-hf")
-    ('llama3.18b', 'llama3.18b', 'llama270b')
+    >>> bare_name("meta-llama/Meta-Llama-3.1-8B-Instruct"), bare_name("llama3.1-8b"), bare_name("command-r+")
+    ('llama3.18b', 'llama3.18b', 'commandr+')
     """
     short = name.casefold().rsplit("/", 1)[-1].replace("_", "-").replace(" ", "-")
-    return re.sub(r"[^a-z0-9.]+", "", _TUNING.sub("", short)).removeprefix("meta")
+    return re.sub(r"[^a-z0-9.+]+", "", _TUNING.sub("", short)).removeprefix("meta")
 
 
 def as_spelt_in(names: pd.Series, known: pd.Series) -> pd.Series:

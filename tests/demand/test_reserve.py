@@ -563,5 +563,5 @@ def test_a_history_that_ends_in_an_outage_is_named(tmp_path, silent_days, earlie
     path = tmp_path / "load.csv"
     pd.DataFrame({"ds": stamps, "y": load}).to_csv(path, index=False)
     found = reserve_file(path, ReserveSettings("1h", "7d", 0.01))["warnings"]
-    words = "the last 48 windows hold nothing, 0 in a row at most before them: leave them out where they are an outage"
+    words = "the last 48 windows hold nothing, 0 in a row at most since demand began: leave them out where they are an outage"
     assert [text.startswith(words) for text in found if "hold nothing" in text] == [True] * told

@@ -182,6 +182,8 @@ def test_sheet_names_are_valid_and_unique():
         ("utilization_mean", [0.5], "0.0%"),
         ("growth_per_month", [0.5], "0.0%"),
         ("usd_change_share", [0.34], "0.0%"),
+        ("keep_share", [5.3e-05, 0.0], "0.000%"),
+        ("keep_share", [5.3e-05, 0.2], "0.0%"),
         ("units_per_s_per_accelerator", [229.0, 0.000277], "#,##0.000000"),
         ("value", [1.0044, 0.004], "#,##0.0000"),
         ("growth_months", [3], "#,##0"),

@@ -259,6 +259,13 @@ def test_a_proven_yearly_season_is_told_with_its_highest_and_lowest_month(tiny):
     assert "planned at 0.80 to 2.40 times the mean month" in page.demand_section(unlikely).text
 
 
+@pytest.mark.parametrize(
+    ("within", "said"), [([True, pd.NA], "good"), ([True, False], "watch"), ([pd.NA, pd.NA], ""), ([], "")]
+)
+def test_limits_of_failures_that_nobody_states_are_not_kept(within, said):
+    assert page._kept(pd.Series(within, dtype="boolean")) == said
+
+
 def test_months_of_higher_days_are_told(tiny):
     ws, inventory = tiny
     basis = dataclasses.replace(inventory.demand_basis, day_peaks={("chat", "eu"): np.array([1.0] * 10 + [2.0, 1.0])})

@@ -129,6 +129,9 @@ def test_the_bill_beside_the_plan_is_told_by_its_two_largest_causes():
     assert (
         "cost USD 120 k more, most of it USD 100 k by volume and USD 50.0 k by mix" in text and "add USD 7.00 k" in text
     )
+    assert "take USD 7.00 k off" in beside_plan(-rows).replace("\xa0", " ")
+    even = beside_plan(rows.assign(volume=3e4, mix=0.0)).replace("\xa0", " ")
+    assert "cost as much as planned; charges that one of the two alone has add USD 7.00 k." in even
     assert "cost USD 120 k less" in beside_plan(-rows).replace("\xa0", " ") and beside_plan(rows[:0]) == ""
 
 

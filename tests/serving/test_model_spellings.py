@@ -7,7 +7,7 @@ from aifactory.serving.fidelity_command import run_fidelity
 from aifactory.serving.measurements import read_measurements
 from aifactory.serving.model_spellings import as_spelt_in
 
-KNOWN = pd.Series(["llama3.1-8b", "gptj-6b", "qwen3-30b-a3b", "phi-4", "phi-4-instruct", ""])
+KNOWN = pd.Series(["llama3.1-8b", "gptj-6b", "qwen3-30b-a3b", "phi-4", "phi-4-instruct", "command-r", ""])
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,8 @@ KNOWN = pd.Series(["llama3.1-8b", "gptj-6b", "qwen3-30b-a3b", "phi-4", "phi-4-in
         ("phi-4-instruct", "phi-4-instruct"),
         ("microsoft/phi-4", "microsoft/phi-4"),  # two of them
         ("llama-3.1-80b", "llama-3.1-80b"),
+        ("CohereLabs/c4ai-command-r-plus", "CohereLabs/c4ai-command-r-plus"),
+        ("command-r+", "command-r+"),  # not command-r
         ("", ""),
     ],
 )

@@ -192,6 +192,7 @@ H100 = {"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"}
         ({"aws.amazon.com/neuroncore": "32"}, {"node.kubernetes.io/instance-type": "trn1.32xlarge"}, 16, "NeuronCores"),
         ({"aws.amazon.com/neuron": "16"}, {"node.kubernetes.io/instance-type": "trn1.32xlarge"}, 16, ""),
         ({"nvidia.com/mig-3g.40gb": "2"}, H100, 6 / 7, "slices"),
+        ({"nvidia.com/gpu": "2", "rdma/gpu-nic": "8", "aliyun.com/gpu-mem": "0"}, H100, 2, ""),
     ],
 )  # fmt: skip
 def test_memory_and_cores_of_an_accelerator_are_not_counted_as_accelerators(tmp_path, limits, node, count, words):

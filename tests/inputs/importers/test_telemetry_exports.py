@@ -580,3 +580,22 @@ def test_devices_of_several_hosts_without_a_name_of_the_host_are_refused(tmp_pat
         InputError, match=r"row 6, column 'gpu': value '0': has another sample at 2026-10-05 09:10:00: .* column host"
     ):
         import_telemetry(path, Target(region="us", today=TODAY))
+
+
+def read_hosts(tmp_path, *lines, columns="Hostname,gpu,DCGM_FI_DEV_GPU_UTIL,modelName"):
+    path = tmp_path / "devices.csv"
+    path.write_text("\n".join([f"timestamp,{columns}", *lines]) + "\n")
+    return import_telemetry(path, Target(region="us", today=TODAY, purchase_options={"*": "on_demand"}))[0]["pools"]
+
+
+def test_devices_saved_as_decimals_are_told_apart_too(tmp_path):
+    lines = [
+        f"2026-10-05T09:10:00Z,{host},{device}.0,{use},L4" for host, use in (("a", 10), ("b", 30)) for device in (0, 1)
+    ]
+    assert [pool["devices"] for pool in read_hosts(tmp_path, *lines).values()] == [4]
+
+
+def test_rows_without_their_host_are_not_merged_in_silence(tmp_path):
+    lines = ["2026-10-05T09:10:00Z,a,0,10,L4", "2026-10-05T09:10:00Z,,0,20,L4", "2026-10-05T09:10:00Z,,0,30,L4"]
+    with pytest.raises(InputError, match="several hosts"):
+        read_hosts(tmp_path, *lines)

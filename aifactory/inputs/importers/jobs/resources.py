@@ -14,7 +14,7 @@ HUNDREDTHS = ("koordinator.sh/gpu", "koordinator.sh/gpu-core", "tencent.com/vcud
 #: Cores of a Neuron chip as its device plugin counts them (two physical ones are one logical from trn2 on).
 NEURON_CORE, NEURON_CORES, OTHER_CORES = "aws.amazon.com/neuroncore", {"inf1": 4, "trn2": 4, "trn3": 4}, 2
 #: Everything else of an accelerator: its memory, its cores, its millicores.
-_PART = re.compile(r"/v?gpu|/vcuda|gpu\.intel\.com/")
+_PART = re.compile(r"/v?gpu[-.]?(?:mem|core|millicore|percent)|/vcuda-|gpu\.intel\.com/(?:mem|millicores|tiles)")
 CORES_SAID = "jobs ask for NeuronCores: 4 of inf1, trn2 and trn3 and 2 of other chips count as one accelerator"
 SHARE_SAID = "jobs ask for a share of an accelerator (memory or cores of it): each counts as a whole one"
 
@@ -36,6 +36,7 @@ def held_by(resources: dict[str, object], chosen: str) -> list[Held]:
     >>> [held[:2] for held in held_by({"aws.amazon.com/neuroncore": 32}, "trn1.32xlarge")]
     [(16.0, 'trn1.32xlarge')]
     """
+    resources = {name: amount for name, amount in resources.items() if str(amount) not in ("0", "0.0")}
     parts = [name for name in resources if _PART.search(name) and not WHOLE.fullmatch(name)]
     found: list[Held] = []
     for name, amount in resources.items():

@@ -47,7 +47,7 @@ METRICS = {
 }
 LABELS = {"model": "modelName", "pool": "pool", "region": "region"}
 #: Devices that are counted within a host, so that each host has the same.
-_NUMBERED = r"(?i:(?:gpu|nvidia|cuda|device)?[ _:-]?)\d{1,3}"
+_NUMBERED = r"(?i:(?:gpu|nvidia|cuda|device)?[ _:-]?)\d{1,3}(?:\.0)?"
 _UNIT = re.compile(r"\s*(%|W|MiB)\s*$")
 _SLASHES = r"^(\d{4})/(\d\d)/(\d\d) "
 _SECONDS = r"\d{9,10}(?:\.\d+)?"
@@ -123,18 +123,19 @@ def _by_host(path: Path, rows: pd.DataFrame, columns: dict[str, str]) -> pd.Data
     Raises
     ------
     InputError
-        Where no host is named and such a device has two different samples at one time.
+        Where such a device has two different samples at one time, and no host tells them apart.
     """
     device = rows["device"].astype("str")
     counted = device.str.fullmatch(_NUMBERED).astype("bool")
     if "host" in rows:
         within = counted & rows["host"].notna()
-        return rows.assign(device=device.mask(within, rows["host"].astype("str") + "/" + device))
+        rows = rows.assign(device=device.mask(within, rows["host"].astype("str") + "/" + device))
+        counted &= ~within
     told = rows[counted].drop_duplicates()
     twice = told.duplicated(["device", "timestamp"])
     if twice.any():
         at = twice.idxmax()
-        rule = f"has another sample at {rows['timestamp'][at]:%Y-%m-%d %H:%M:%S}: are these several hosts? Name each in a column host"
+        rule = f"has another sample at {rows['timestamp'][at]:%Y-%m-%d %H:%M:%S}: are these several hosts? Name each in a column host. Samples that come faster than their stamps tell: keep one of each"
         raise InputError.at(path.name, rule, row=int(at) + 2, column=columns["device"], value=device[at])
     return rows
 
