@@ -28,6 +28,8 @@ LOGGED = ["date", "subject", "text", "owner_role", "status", "due", "review_date
 AFTER_TEST = "once hosted models have failed their test"
 #: A use case with a smaller share of its work at a hosted model is not named.
 LEAST_HOSTED = 0.005
+#: Percent of its work from which an order names all whom it serves.
+ALL_NAMED = 95
 ORDER_PLACE = ["region", "accelerator_id", "band", "purchase_option", "renewal"]
 
 
@@ -105,10 +107,13 @@ def hosted_cases(decision: str, hosted: pd.DataFrame) -> list[str] | None:
 
 
 def _waits(order: object, tested: Sequence[str] | None) -> bool:
-    """Whether an order is for work that could stay hosted."""
+    """Whether an order is, or may be, for work that could stay hosted: it names the two use cases that it serves most."""
     whose = str(getattr(order, "serves", ""))
-    return tested is not None and (
-        not tested or any(re.search(rf"(^|, ){re.escape(name)} \d", whose) for name in tested)
+    if tested is None:
+        return False
+    named = sum(map(int, re.findall(r"(\d+) %", whose)))
+    return (
+        not tested or 0 < named < ALL_NAMED or any(re.search(rf"(^|, ){re.escape(name)} \d", whose) for name in tested)
     )
 
 
@@ -136,18 +141,23 @@ def _orders(orders: pd.DataFrame, owner: str, tested: Sequence[str] | None) -> l
 def hosted_test(tested: Sequence[str] | None, orders: pd.DataFrame, plan: Plan, period: str) -> list[tuple]:
     """The test of hosted models that comes before signing, by whoever repeats the benchmark: due before the first order that waits for it.
 
-    It lasts `benchmark_person_months` of one person from the end of the period on; if that is later, its end is its date.
+    It lasts `benchmark_person_months` of one person for each use case from the end of the period on; if that is later, its end is its date.
     """
     waiting = [order for order in orders.itertuples() if _waits(order, tested)]
     if not waiting:
         return []
     owner = plan.assumptions["planning_utilization"].owner_role
     owners = [duty.owner_role for duty in plan.governance if "benchmark" in duty.name.lower()]
-    days = math.ceil(plan.value("benchmark_person_months") * HOURS_PER_MONTH / HOURS_PER_DAY)
+    months = plan.value("benchmark_person_months") * max(len(tested or ()), 1)
+    days = math.ceil(months * HOURS_PER_MONTH / HOURS_PER_DAY)
     first, done = min(map(_latest, waiting)), _last_day(pd.Period(period, "M")) + pd.Timedelta(days=days)
     late = sum(_latest(order) < done for order in waiting)
     rule = "before an order is signed for work that could stay hosted: it cannot be given back"
-    rule += f"; begun at once it takes {days} days, and {counted(late, 'order')} due earlier must wait" if late else ""
+    rule += (
+        f"; begun at once it takes one person {counted(days, 'day')}, and {counted(late, 'order')} due earlier must wait"
+        if late
+        else ""
+    )
     return [(max(first, done), TEST_FIRST, (*owners, owner)[0], rule, DECISION, "hosted test")]
 
 

@@ -15,7 +15,7 @@ from aifactory.demand.month_trend import TOLD
 from aifactory.demand.profile import SHORT_TREND, kept_share
 from aifactory.demand.scenario_cuts import LEVELS, Cuts, cut_paths, groups_of_paths
 from aifactory.demand.scenario_inputs import PATHS, DemandBasis, read_workloads, settings_of
-from aifactory.demand.scenarios import Paths, Workload, simulate_paths
+from aifactory.demand.scenarios import Paths, Workload, drawn_as, simulate_paths
 from aifactory.demand.what_ifs import multipliers
 from aifactory.inputs.plan import Plan
 from aifactory.units import HOURS_PER_MONTH, SCENARIOS, percent
@@ -112,9 +112,21 @@ def _nothing() -> DemandScenarios:
 def total_weights(workloads: list[Workload], found: Paths, basis: DemandBasis) -> tuple[np.ndarray, str]:
     """Weight of a unit of each cell in the total, [W, R], and the unit of the total.
 
-    Use cases without a known cost per unit weigh nothing, if any cost is known.
+    Use cases without a known cost per unit weigh nothing, if any cost is known. One that is planned region by region weighs in each
+    what it costs over all of them, so that planning it so moves no scenario.
     """
-    usd = np.array([basis.usd_per_unit.get(item.name, np.nan) for item in workloads], dtype=float)
+    names = [item.name for item in workloads]
+    whole = [drawn_as(name, names, found.regions) for name in names]
+    rows = pd.DataFrame(
+        {
+            "usd": basis.usd_per_unit.reindex(names).to_numpy(dtype=float),
+            "units": [item.level.sum() for item in workloads],
+        }
+    )
+    rows = rows.assign(cost=rows["usd"] * rows["units"], units=rows["units"].where(rows["usd"].notna()))
+    sums = rows.groupby(whole)[["cost", "units"]].transform("sum")
+    several = pd.Series(whole).duplicated(keep=False) & (sums["units"] > 0)
+    usd = rows["usd"].mask(several, sums["cost"] / sums["units"]).to_numpy(copy=True)
     known = np.isfinite(usd) & (usd > 0)
     if known.any() and (found.units[:, known] > 0).any():
         return np.repeat(np.where(known, usd, 0.0)[:, None], len(found.regions), axis=1), USD

@@ -175,7 +175,7 @@ def simulate_paths(workloads: list[Workload], regions: tuple[str, ...], settings
     work = units if same_size else np.zeros(shape)
     common = _Draws(settings, "", regions)
     for place, item in enumerate(workloads):
-        own = _Draws(settings, _drawn_as(item.name, names, regions), regions)
+        own = _Draws(settings, drawn_as(item.name, names, regions), regions)
         for first in range(0, settings.paths, BLOCK):
             block = slice(first, min(first + BLOCK, settings.paths))
             persistent, noise = _mixed(common, own, settings, block)
@@ -206,10 +206,10 @@ def check_settings(settings: Settings, workloads: int, regions: int) -> None:
         raise InputError.at("scenarios", rule, column="paths", value=settings.paths)
 
 
-def _drawn_as(name: str, names: Collection[str], regions: Collection[str]) -> str:
+def drawn_as(name: str, names: Collection[str], regions: Collection[str]) -> str:
     """Name that the draws of a workload go by: a use case that is planned region by region (`chat.eu`) keeps those of the whole one.
 
-    >>> _drawn_as("chat.eu", ["chat.eu", "chat.us"], ["eu", "us"]), _drawn_as("chat.v2", ["chat.v2"], ["eu", "us"])
+    >>> drawn_as("chat.eu", ["chat.eu", "chat.us"], ["eu", "us"]), drawn_as("chat.v2", ["chat.v2"], ["eu", "us"])
     ('chat', 'chat.v2')
     """
     whole, _, region = name.rpartition(".")

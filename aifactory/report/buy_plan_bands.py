@@ -10,7 +10,7 @@ from aifactory.finance.options import OPTION_NAMES
 from aifactory.report.blocks import Block, section
 from aifactory.report.buy_plan_guard import of_a_plan
 from aifactory.report.buy_plan_ways import reached
-from aifactory.report.text import join_words, num
+from aifactory.report.text import join_words, num, plural
 from aifactory.units import BANDS
 
 PLACE = ["region", "accelerator_id", "band", "purchase_option"]
@@ -22,7 +22,9 @@ def bands_section(plan: BuyPlan) -> Block:
     question = "What do we buy, when, on which terms?"
     if plan.bands.empty:
         return section(question, "Nothing: there is no demand to cover.")
-    parts = [f"At the end of the horizon the bands hold {num(plan.bands['accelerators_end'].sum(), 0)} accelerators."]
+    parts = [
+        f"At the end of the horizon the bands hold {plural(int(plan.bands['accelerators_end'].sum()), 'accelerator')}."
+    ]
     for band in BANDS:
         rows = plan.bands[plan.bands["band"] == band]
         if len(rows):

@@ -157,7 +157,12 @@ def _as_told(variance: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """
     sums = variance[ALL_CAUSES].sum()
     top = variance.loc[variance["efficiency"].abs().idxmax()]
-    if top["efficiency"] * top["utilization"] < 0 and abs(top["difference_usd"]) < abs(top["efficiency"]) / 2:
+    named = sums.drop("utilization").abs().nlargest(2).index  # a cause of little money names nobody
+    if (
+        "efficiency" in named
+        and top["efficiency"] * top["utilization"] < 0
+        and abs(top["difference_usd"]) < abs(top["efficiency"]) / 2
+    ):
         net = variance[["volume", "efficiency", "utilization"]].sum(axis=1)
         return variance.assign(**{WORK_AND_USE: net}), [WORK_AND_USE, "mix", "price", OTHER]
     both, rest = [sums["volume"], sums["utilization"]], sums.drop(["volume", "utilization"])

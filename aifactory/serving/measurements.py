@@ -159,7 +159,8 @@ def read_measurements(path: Path, *, with_values: bool = True, faults: dict[int,
     rule = f"must hold a year from {YEARS[0]} to {YEARS[1]}, as in 2025-09-30"
     refuse_rows(path, undated, rule, "date", table["date"], faults)
     for name in LABELS:
-        table[name] = table[name].str.lower().str.replace("/s", "_per_s")
+        table[name] = table[name].str.lower()
+    table["metric"] = table["metric"].str.replace(r"/s$", "_per_s", regex=True)
     return table
 
 

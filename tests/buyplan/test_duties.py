@@ -34,7 +34,12 @@ def test_a_test_that_comes_before_signing_has_a_date_an_owner_and_the_time_it_ta
     assert row[2] == plan.assumptions["planning_utilization"].owner_role
     (row,) = hosted_test(["chat"], orders, plan, PERIOD)
     assert row[0] == pd.Timestamp("2026-11-16")
-    assert row[3].endswith("begun at once it takes 16 days, and 1 order due earlier must wait")
+    assert row[3].endswith("begun at once it takes one person 16 days, and 1 order due earlier must wait")
+    (row,) = hosted_test(["chat", "voice"], orders, plan, PERIOD)  # half a month for each
+    assert row[0] == pd.Timestamp("2026-12-01") and "one person 31 days, and 1 order" in row[3]
+    rest = orders[:1].assign(serves="voice 55 %, search 28 %")  # who has the rest nobody says
+    assert len(hosted_test(["chat"], rest, plan, PERIOD)) == 1
+    assert hosted_test(["chat"], orders[:1].assign(serves="voice 70 %, search 28 %"), plan, PERIOD) == []
     assert "2 orders due earlier" in hosted_test([], orders, plan, PERIOD)[0][3]  # none named: all of them
     assert hosted_test(None, orders, plan, PERIOD) == hosted_test(["chat"], orders[2:], plan, PERIOD) == []
     assert hosted_test(["chat"], orders[:0], plan, PERIOD) == []

@@ -1,6 +1,7 @@
 """Scenarios by month from profiles: levels, growth, launches, ends, adoption, named scenarios."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.demand.adoption import bass_share
-from aifactory.demand.forecast import FORECAST_COLUMNS, RELATIVE, USD, forecast_demand, simulate_demand
+from aifactory.demand.forecast import FORECAST_COLUMNS, RELATIVE, USD, forecast_demand, simulate_demand, total_weights
 from aifactory.demand.growth import damped_factors, scenario_growth
 from aifactory.demand.scenario_inputs import DemandBasis
-from aifactory.demand.scenarios import WEEKS_PER_MONTH
+from aifactory.demand.scenarios import WEEKS_PER_MONTH, Settings, Spread, Workload, simulate_paths
 from aifactory.inputs.plan import Launch, Scenario
 from aifactory.units import HOURS_PER_MONTH
 
@@ -148,6 +149,24 @@ def test_a_month_of_higher_days_has_a_higher_peak_and_no_more_units(mini_ws, pro
     assert table["season_peak"].tolist() == factor.tolist() and factor.sum() > len(table)
     np.testing.assert_allclose(table["units_per_hour_peak"], usual["units_per_hour_peak"] * factor)
     np.testing.assert_allclose(table["units"], usual["units"])
+
+
+def test_a_use_case_planned_region_by_region_weighs_what_it_costs_in_all():
+    """USD 3 a unit for 100 units in eu and 1 for 300 in us are 1.5 over both; what nobody charges weighs as the rest of it."""
+    facts = (Spread(0.0, 0.0, 0.0), np.zeros(2), np.zeros(2))
+    parts = [Workload("chat.eu", np.array([100.0, 0.0]), *facts), Workload("chat.us", np.array([0.0, 300.0]), *facts)]
+    paths = simulate_paths(parts, ("eu", "us"), Settings(months=1, paths=2))
+    usd = pd.Series({"chat.eu": 3.0, "chat.us": 1.0})
+    weight, unit = total_weights(parts, paths, SimpleNamespace(usd_per_unit=usd))
+    assert weight.tolist() == [[1.5, 1.5], [1.5, 1.5]] and unit == USD
+    assert total_weights(parts, paths, SimpleNamespace(usd_per_unit=usd[:1]))[0].tolist() == [[3.0, 3.0], [3.0, 3.0]]
+    other = [parts[0], Workload("search", np.array([0.0, 300.0]), *facts)]
+    mixed = total_weights(
+        other,
+        simulate_paths(other, ("eu", "us"), Settings(months=1, paths=2)),
+        SimpleNamespace(usd_per_unit=pd.Series({"chat.eu": 3.0, "search": 1.0})),
+    )
+    assert mixed[0].tolist() == [[3.0, 3.0], [1.0, 1.0]]
 
 
 def test_measured_growth_is_damped_month_by_month(mini_ws, profile):
