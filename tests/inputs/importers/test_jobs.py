@@ -12,7 +12,8 @@ from aifactory.cli import app
 from aifactory.errors import InputError
 from aifactory.inputs.importers.command import Target, import_files
 from aifactory.inputs.importers.jobs.common import _device, _known_states
-from aifactory.inputs.importers.jobs.read import read_jobs
+from aifactory.inputs.importers.jobs.kubernetes import OF_JOBS
+from aifactory.inputs.importers.jobs.read import read_job_table, read_jobs
 from aifactory.inputs.workspace import load_workspace
 
 TODAY = pd.Timestamp("2026-11-25", tz="UTC")
@@ -421,3 +422,26 @@ def test_what_cannot_be_read_is_named_as_the_file_names_it(tmp_path, row, words)
     with pytest.raises(InputError) as caught:
         read(tmp_path, PLAIN + row, "jobs.csv", use_case="u", region="eu")
     assert words in str(caught.value)
+
+
+def test_the_workload_of_a_job_in_the_same_list_is_not_counted_again(tmp_path):
+    job = pods({"nvidia.com/gpu": "2"}, **H100)
+    name = job["metadata"]["name"]
+    workload = {
+        "apiVersion": "kueue.x-k8s.io/v1beta1", "kind": "Workload", "spec": {"queueName": "q", "podSets": [{"count": 1, "template": job["spec"]["template"]}]},
+        "metadata": job["metadata"] | {"name": "job-1", "ownerReferences": [{"name": name}]}, "status": {},
+    }  # fmt: skip
+    report, jobs = read(tmp_path, [job, workload], "jobs.json")
+    assert jobs["accelerators"].tolist() == [2] and report["rows_left_out"] == {OF_JOBS: 1}
+    assert read(tmp_path, [workload], "jobs.json")[1]["accelerators"].tolist() == [2]
+
+
+def test_durations_stand_for_ends_where_no_job_has_one(tmp_path):
+    """Where some jobs end, one without an end still runs, whatever it took so far."""
+    head = "job_id,use_case,accelerators,submitted,started,ended,state,duration_h\n"
+    row = "{},chat,2,2026-10-01T08:00:00Z,2026-10-01T09:00:00Z,{},succeeded,3\n"
+    hours = {}
+    for name, end in (("none", ""), ("some", "2026-10-01T10:00:00Z")):
+        (tmp_path / f"{name}.csv").write_text(head + row.format("a", "") + row.format("b", end))
+        hours[name] = read_job_table(tmp_path / f"{name}.csv", {}).runs_s
+    assert hours["none"].tolist() == [10_800.0, 10_800.0] and hours["some"] is None

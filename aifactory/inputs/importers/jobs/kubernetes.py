@@ -21,6 +21,7 @@ from aifactory.inputs.spreadsheet import MAX_BYTES
 
 SELECTORS = ("gpu.product", "accelerator", "instance-type", "gpu-type", "gpu_type", "gpu.model")
 KUBEFLOW = ("PyTorchJob", "TFJob", "MPIJob", "JAXJob", "XGBoostJob", "PaddleJob")
+WORKLOAD, OF_JOBS = "Kueue Workload", "Kueue workloads of jobs that the list holds"
 Node = dict[str, Any]
 
 
@@ -46,6 +47,8 @@ def read_kubernetes(path: Path) -> RawJobs:
     frame = pd.DataFrame(rows, columns=list(FIELDS), index=range(1, len(rows) + 1)).fillna("").astype("str")
     name = " and ".join(dict.fromkeys(kinds)) or "empty list"
     raw = RawJobs(path.name, f"{name}, JSON", "kubernetes", frame, len(frame))
+    queued = pd.Series(kinds, frame.index, dtype="str") == WORKLOAD
+    raw.leave_out(queued & frame["job_id"].isin(frame.loc[~queued, "job_id"]), OF_JOBS)
     told = Counter(text for row in rows for text in row.get("said", ()))
     raw.warnings += sorted(told.items())
     again = [number for number, item in enumerate(items, 1) if _evicted(item)]
@@ -81,7 +84,7 @@ def _kind(item: Node) -> str:
     if kind == "Job":
         return "Volcano Job" if version.startswith("batch.volcano") else "Kubernetes Job"
     if kind == "Workload" and "kueue" in version:
-        return "Kueue Workload"
+        return WORKLOAD
     if kind == "RayJob":
         return "RayJob"
     if version.startswith("kubeflow.org/") and isinstance(kind, str) and kind in KUBEFLOW:
@@ -213,7 +216,7 @@ def _evicted(item: Node) -> bool:
 
 _READERS: dict[str, Callable[[Node], Node]] = {
     "Kubernetes Job": _job,
-    "Kueue Workload": _workload,
+    WORKLOAD: _workload,
     "Volcano Job": _volcano,
     "RayJob": _ray_job,
     "Kubeflow job": _kubeflow,

@@ -93,7 +93,8 @@ def read_job_table(path: Path, columns: dict[str, str]) -> RawJobs:
         list(sheet.notes),
         headers=found,
     )
-    stated = next((name for name in DURATIONS if name in found and "ended" not in found), "")
+    open_ended = (rows["ended"].str.strip() == "").all()  # where some jobs end, those without an end still run
+    stated = next((name for name in DURATIONS if name in found and open_ended), "")
     if stated:
         raw.runs_s = _seconds(raw, sheet.frame[found[stated]].astype("str"), stated)
     used = [found[name] for name in (*FIELDS, stated) if name in found]
