@@ -12,7 +12,7 @@ take what stands. So the largest saving is planned as a whole, with the moves to
 
     orders + weighed recourse within all limits + porting, rework and unused commitments + running of what stands
 
-costs less by more than `LEAST_SHARE` of the first two V; then the next one, until none is left. Without this more capacity that costs
+and its delay and missed targets cost less by more than `LEAST_SHARE` of the first two V; then the next one, until none is left. Without this more capacity that costs
 nothing could make a plan dearer: it would draw work for good that other kit serves at less cost afterwards.
 """
 
@@ -94,6 +94,7 @@ def decide_homes(
     """
     scored = choice.loc[choice["reason"].str.startswith(SCORED_ABOVE), "use_case_id"]
     porting = cells.penalties.set_index(KEYS)["porting_usd"].groupby(level=[0, 1]).first()
+    dearer = _unpaid(cells.penalties)
     fixed, rows, now, tries = {*fixed, *scored}, [], None, 0
     while tries < MOST_TRIES and (asked := _on_standing(case, fixed)):
         trials = _Trials(case, quick_values(case, paths, cells), cells, period)
@@ -108,7 +109,7 @@ def decide_homes(
             mine, tries = choice["use_case_id"] == row["use_case_id"], tries + 1
             other = choice.assign(accelerator_id=choice["accelerator_id"].mask(mine, row["other_id"]))
             then = whole_usd(planned(other), paths)
-            row["saving_usd"] = now - then
+            row["saving_usd"] = now - then - dearer(row["use_case_id"], row["chosen_id"], row["other_id"])
             if _pays(row):
                 break
         else:
@@ -128,6 +129,19 @@ def whole_usd(case: Case, paths: Paths) -> float:
         nodes = replan(world_of(problem), nodes).nodes
     apart = npv(sum(case.apart.values()), monthly_rate(case.plan.value("wacc")))
     return evaluate_plan(problem, nodes).objective_usd + float(apart) + standing_usd(case)
+
+
+def _unpaid(penalties: pd.DataFrame) -> Callable[[str, str, str], float]:
+    """What a use case costs on a platform beyond another one that the plan pays to nobody: delay and missed targets, USD."""
+    paid = (
+        penalties.set_index(KEYS)[["porting_usd", "rework_usd"]].fillna(0.0).sum(axis=1).groupby(level=[0, 1]).first()
+    )
+    usd = penalties_usd(penalties, planned=True) - paid
+
+    def dearer(name: str, home: str, other: str) -> float:
+        return float(usd.get((name, other), 0.0) - usd.get((name, home), 0.0))
+
+    return dearer
 
 
 def _pays(row: Mapping[str, float]) -> bool:

@@ -103,6 +103,21 @@ def test_a_plan_that_costs_more_as_a_whole_leaves_it(monkeypatch):
     assert list(costs) == []
 
 
+def test_missed_targets_count_though_the_plan_pays_them_to_nobody(monkeypatch):
+    """On `acc` the plan costs 186,880 less; targets missed there are worth 100,000, or 200,000."""
+    known = facts()
+
+    def missed(usd):
+        penalties = known.penalties
+        worse = penalties["accelerator_id"].eq("acc") & penalties["use_case_id"].eq("chat")
+        return replace(known, penalties=penalties.assign(total_usd=penalties["total_usd"] + np.where(worse, usd, 0.0)))
+
+    monkeypatch.setitem(settle.__globals__, "facts", lambda: missed(100_000.0))
+    assert settle(TERM)[0].table["saving_usd"].tolist() == pytest.approx([86_880.0])
+    monkeypatch.setitem(settle.__globals__, "facts", lambda: missed(200_000.0))
+    assert settle(TERM)[0].table.empty
+
+
 def test_the_cost_of_a_whole_plan_by_hand():
     """Without orders and terms: 12 months of 12 accelerators of `acc` at USD 4."""
     case = settle(home="acc")[1]
