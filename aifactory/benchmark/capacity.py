@@ -13,7 +13,7 @@ from aifactory.benchmark import estimates
 from aifactory.benchmark.chance import OPEN_LOAD, in_progress_at
 from aifactory.benchmark.replica import STATED, TESTED
 from aifactory.benchmark.telemetry import TELEMETRY, with_telemetry
-from aifactory.benchmark.validity import OVERSTATED, flattered_by_fixed_concurrency, offered_at_a_rate
+from aifactory.benchmark.validity import OVERSTATED, flattered_by_fixed_concurrency
 from aifactory.finance.options import effective_prices
 from aifactory.finance.prices import OWN_SITE_OPTIONS, offers_of, price_table
 from aifactory.inputs.workspace import Workspace
@@ -56,7 +56,7 @@ def run_capacities(valid: pd.DataFrame, use_cases: pd.DataFrame) -> pd.DataFrame
                 TESTED: count,
                 "units_per_s_per_accelerator": capacity / count,
                 "flattered": flattered,
-                OPEN_LOAD: offered_at_a_rate(run),
+                OPEN_LOAD: bool(run.get("load", pd.Series(pd.NA, index=run.index)).eq("trace").all()),
                 "binding_slo": found.binding,
                 "in_progress_per_accelerator": in_progress_at(run, capacity) / count,
                 "power_w_per_accelerator": watts,

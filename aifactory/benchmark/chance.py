@@ -3,7 +3,7 @@
 Tests hold the number of requests in progress still; in service it moves by chance. How many there are per
 accelerator at its capacity is read off the own runs; elsewhere it follows from the time that a unit stays
 in the system (Little: in progress = rate x time), as measured on other platforms, else half of what the latency limits allow. There is
-at least one in progress on every replica at its capacity. Where the own runs offered load at a rate, chance is in their capacity already.
+at least one in progress on every replica at its capacity. Where the own runs replayed a trace, chance is in their capacity already; at a rate requests may come evenly.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from aifactory.units import MS_PER_S
 SHARE_OF_LIMIT = 0.5
 LIMITS = {"TTFT": "slo_p95_ttft_ms", "TPOT": "slo_p95_tpot_ms", "E2E": "slo_p95_e2e_ms"}
 CHANCE_COLUMNS = ["in_progress_per_accelerator", "spread_constant", "chance_basis"]
-OPEN_LOAD = "open_load"  # column of capacities: own runs came at a rate or as a trace, all of them
-AT_RATE = "own runs at a rate, which hold it"
+OPEN_LOAD = "open_load"  # column of capacities: all own runs replayed a trace
+OF_TRACE = "own runs of a trace, which hold it"
 MEASURED, MOVED, LIMIT, NOTHING = (
     "own runs",
     "time in system on other platforms",
@@ -62,13 +62,13 @@ def with_chance(ws: Workspace, capacity: pd.DataFrame) -> pd.DataFrame:
         for name, latency in zip(case, _binding(ws, capacity), strict=True)
     ]
     held = np.maximum(own.fillna(moved).fillna(limit), (1.0 / _replica(capacity)).fillna(0.0))
-    at_rate = capacity.get(OPEN_LOAD, pd.Series(False, index=capacity.index)).eq(True)
+    of_trace = capacity.get(OPEN_LOAD, pd.Series(False, index=capacity.index)).eq(True)
     return capacity.assign(
         in_progress_per_accelerator=held.mask(apart),
-        spread_constant=np.where(at_rate, 0.0, np.array(constants, dtype=float)),
+        spread_constant=np.where(of_trace, 0.0, np.array(constants, dtype=float)),
         chance_basis=np.select(
-            [apart, at_rate, own.notna(), moved.notna(), limit.notna()],
-            [APART, AT_RATE, MEASURED, MOVED, LIMIT],
+            [apart, of_trace, own.notna(), moved.notna(), limit.notna()],
+            [APART, OF_TRACE, MEASURED, MOVED, LIMIT],
             NOTHING,
         ),
     )

@@ -63,12 +63,7 @@ def flattered_by_fixed_concurrency(run: pd.DataFrame, case: pd.Series) -> bool:
     lightest = run.loc[run["units_per_s"].idxmin(), "p95_ttft_ms"]
     if not case["slo_p95_ttft_ms"] < TIGHT_LIMIT * lightest or _binding(run, case) != "TTFT":
         return False
-    return not offered_at_a_rate(run)
-
-
-def offered_at_a_rate(run: pd.DataFrame) -> bool:
-    """Load came at a rate or as a trace at every point, not as a fixed number of requests in progress."""
-    return bool(run.get("load", pd.Series(pd.NA, index=run.index)).isin(OPEN_LOADS).all())
+    return not run.get("load", pd.Series(pd.NA, index=run.index)).isin(OPEN_LOADS).all()
 
 
 def different_prompts(run: pd.DataFrame, _case: pd.Series) -> bool:

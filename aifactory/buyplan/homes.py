@@ -12,7 +12,7 @@ take what stands. So the largest saving is planned as a whole, with the moves to
 
     orders + weighed recourse within all limits + porting, rework and unused commitments + running of what stands
 
-and its delay and missed targets cost less by more than `LEAST_SHARE` of the first two V; then the next one, until none is left. Without this more capacity that costs
+and its delay and missed targets cost less by more than `LEAST_SHARE` of the first two V; then the next one, up to `MOST_TRIES` in all. Without this more capacity that costs
 nothing could make a plan dearer: it would draw work for good that other kit serves at less cost afterwards.
 """
 
@@ -64,8 +64,8 @@ class Homes:
     def sentences(self) -> list[str]:
         """One sentence for each use case."""
         return [
-            f"{row.use_case_id} is planned on {row.other_id}, not on {row.chosen_id}, which the shortlist chose for the whole horizon: it runs on what "
-            f"stands of {row.chosen_id} while that is there and free, and the plan costs {money(row.saving_usd)} less at present value."
+            f"{row.use_case_id} is planned on {row.other_id}, not on {row.chosen_id}, which the shortlist chose for the whole horizon: what stands "
+            f"of {row.chosen_id} serves it where that pays. That saves {money(row.saving_usd)} at present value, delay and missed targets counted."
             for row in self.table.itertuples()
         ]
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from aifactory.benchmark.chance import AT_RATE
+from aifactory.benchmark.chance import OF_TRACE
 from aifactory.buyplan.job_capacity import JOB_QUEUE
 from aifactory.buyplan.reserve_curve import DEMAND_CHAIN
 from aifactory.demand.reserve_money import with_one_pool_down
@@ -116,8 +116,8 @@ def _slo(stream: tuple, in_progress: float, spread: bool) -> str:
     if not spread:
         if stream.wait_hours > 1:
             return f"nothing added: its limit leaves {stream.wait_hours} hours to wait"
-        if stream.chance_basis == AT_RATE:
-            return "nothing added: the test at a rate holds what chance brings"
+        if stream.chance_basis == OF_TRACE:
+            return "nothing added: the test replayed a trace, which holds what chance brings"
         return "nothing added: requests in progress unknown or in no common queue"
     many = counted(round(in_progress), "request") if in_progress > 0.5 else "less than 1 request"
     return f"chance binds: {many} in progress, at times more"

@@ -59,8 +59,9 @@ def size_growth(token_growth: pd.DataFrame, api_prices: pd.DataFrame, prior_sd: 
 
 
 def day_peaks_of(windows: pd.DataFrame, profile: pd.DataFrame, period: str) -> dict[tuple[str, str], np.ndarray]:
-    """`day_peaks` by use case and region, where a month is unlike those of now; none of work that comes in lumps or waits as jobs do."""
-    lumpy, found = set(lumpy_cases(profile)), {}
+    """`day_peaks` by use case and region, where a month is unlike those of now; none of work that comes in lumps, and none of jobs."""
+    found, jobs = {}, profile["service_unit"].eq("accelerator_hour") if "service_unit" in profile else []
+    lumpy = {*lumpy_cases(profile), *(profile.loc[jobs, "use_case_id"] if len(jobs) else ())}
     for place, rows in windows.groupby(["use_case_id", "region"]):
         if place[0] in lumpy:
             continue

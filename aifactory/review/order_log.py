@@ -97,9 +97,12 @@ def _not_billed(book: pd.DataFrame, bill: pd.DataFrame, regions: Sequence[Region
     if charged.empty:
         return book.iloc[:0]
     held = charged["purchase_option"].isin(COMMITTED)
-    under = charged["accelerator_id"].isin(charged.loc[held, "accelerator_id"].unique())
-    charged = charged[held | ~under]
-    places = [charged["accelerator_id"], pd.Series(plan_regions(charged, regions), charged.index)]
+    where = pd.Series(plan_regions(charged, regions), charged.index)
+    place = pd.MultiIndex.from_arrays([charged["accelerator_id"].astype("str"), where.astype("str")])
+    anywhere = pd.MultiIndex.from_arrays([charged["accelerator_id"].astype("str"), [""] * len(charged)])
+    under = place.isin(place[held]) | anywhere.isin(place[held])
+    where, charged = where[held | ~under], charged[held | ~under]
+    places = [charged["accelerator_id"], where]
     left = charged["accelerator_hours"].groupby(places).sum().to_dict()
     runs = (book["start_month"] <= period) & (book["end_month"].isna() | (period < book["end_month"]))
     terms = book[runs & ~book["purchase_option"].isin(OWN_SITE)].sort_values("start_month", kind="stable")

@@ -94,15 +94,11 @@ def test_a_tight_first_token_limit_tested_at_fixed_concurrency_is_corrected_in_t
     assert "divided" not in unmarked.iloc[0]["evidence"]
 
 
-def test_load_at_a_rate_in_all_runs_is_told(measure):
-    rate, fixed, mixed = (
-        measure(load=load) for load in ("rate", "fixed_concurrency", ["rate", "fixed_concurrency", "rate"])
-    )
-    assert [capacity.measured_capacities(found)["open_load"].iloc[0] for found in (rate, fixed, mixed)] == [
-        True,
-        False,
-        False,
-    ]
+def test_a_trace_in_all_runs_is_told(measure):
+    """Arrivals at a rate may be even: such a test holds no chance."""
+    loads = ("trace", "rate", "fixed_concurrency", ["trace", "rate", "trace"])
+    told = [capacity.measured_capacities(measure(load=load))["open_load"].iloc[0] for load in loads]
+    assert told == [True, False, False, False]
 
 
 def test_no_runs_measure_nothing(measure, runs):

@@ -69,15 +69,15 @@ def one_cell(mini_benchmark, **facts):
     return cell.assign(**facts)
 
 
-def test_runs_at_a_rate_hold_chance_already(mini_ws, mini_benchmark):
+def test_runs_of_a_trace_hold_chance_already(mini_ws, mini_benchmark):
     """Arrivals of the test came by chance: nothing is added for it, whatever was in progress."""
-    rate, fixed = (
+    trace, fixed = (
         chance.with_chance(mini_ws, one_cell(mini_benchmark, open_load=open_load)).iloc[0]
         for open_load in (True, False)
     )
-    assert (rate["spread_constant"], rate["chance_basis"]) == (0.0, chance.AT_RATE)
+    assert (trace["spread_constant"], trace["chance_basis"]) == (0.0, chance.OF_TRACE)
     assert fixed["spread_constant"] == spread_constant("TTFT") and fixed["chance_basis"] == chance.MEASURED
-    assert rate["in_progress_per_accelerator"] == fixed["in_progress_per_accelerator"]
+    assert trace["in_progress_per_accelerator"] == fixed["in_progress_per_accelerator"]
 
 
 @pytest.mark.parametrize(

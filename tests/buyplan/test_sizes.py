@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from bp_company import PERIOD, WAITS, make_case, make_inputs, make_plan
 
-from aifactory.benchmark.chance import AT_RATE, LIMIT, MEASURED, NOTHING
+from aifactory.benchmark.chance import LIMIT, MEASURED, NOTHING, OF_TRACE
 from aifactory.buyplan.caveats import _evidence_warnings
 from aifactory.buyplan.futures import block_demand
 from aifactory.buyplan.reserve_curve import OWN_HOURS
@@ -185,10 +185,10 @@ def test_requests_in_progress_are_counted_in_words(in_progress, said):
     assert said in _slo(stream, in_progress, spread=True)
 
 
-def test_a_test_at_a_rate_needs_nothing_for_chance():
+def test_a_test_of_a_trace_needs_nothing_for_chance():
     tables = with_chance(k=0.0)
-    tables["capacity"] = tables["capacity"].assign(chance_basis=AT_RATE)
+    tables["capacity"] = tables["capacity"].assign(chance_basis=OF_TRACE)
     found = build_streams(make_plan(), PERIOD, **tables)
     assert (found.chance == 1.0).all()
     row = sizes_frame(found, make_plan(), {}).set_index("use_case_id").loc["chat"]
-    assert "the test at a rate holds" in " ".join(str(value) for value in row)
+    assert "the test replayed a trace" in " ".join(str(value) for value in row)

@@ -174,4 +174,5 @@ def test_days_kept_by_the_day_show_the_peaks_of_months():
     found = day_peaks_of(windows, profile, "2026-10")
     assert list(found) == [("search", "eu")] and found["search", "eu"][10] == pytest.approx(3 / (38 / 30))
     assert day_peaks_of(windows, profile.assign(lumpy=True), "2026-10") == {}
+    assert day_peaks_of(windows, profile.assign(service_unit="accelerator_hour"), "2026-10") == {}
     assert day_peaks_of(windows[windows["window_minutes"] < 1440], profile, "2026-10") == {}

@@ -270,7 +270,7 @@ def test_months_of_higher_days_are_told(tiny):
     ws, inventory = tiny
     basis = dataclasses.replace(inventory.demand_basis, day_peaks={("chat", "eu"): np.array([1.0] * 10 + [2.0, 1.0])})
     text = page.demand_section(dataclasses.replace(inventory, demand_basis=basis)).text
-    assert "In November of years before the busiest day stood 2 times as far" in text and "(chat in eu)" in text
+    assert "In November of years before the busiest day was 2 times as high" in text and "(chat in eu)" in text
 
 
 def test_failures_beyond_their_limit_are_said_beside_the_latency(tiny):

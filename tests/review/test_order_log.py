@@ -63,6 +63,13 @@ def test_the_hours_of_the_first_term_are_not_those_of_the_next():
     assert not [text for _, text in changes(book(more, RESERVED), "2026-09", charges=both) if "no hours" in text]
 
 
+def test_a_term_charged_as_hours_is_no_term_without_hours_for_what_another_region_holds():
+    charged = bill("2026-09", ("a100", "eu-central-1"), ("a100", "us-east-1")).assign(
+        accelerator_hours=8 * 720.0, purchase_option=["on_demand", "committed"]
+    )
+    assert not [text for _, text in changes(book(RESERVED), "2026-09", charges=charged) if "no hours" in text]
+
+
 def test_orders_that_moved_came_or_left_since_the_report_before_are_named():
     late = book(
         ("r1", "a100", "de", "reserved_1y", 4, "2026-11", "2027-11"), ("n1", "l4", "us", "spot", 2, "2026-12", None)
