@@ -11,6 +11,7 @@ from aifactory.benchmark.chance import LIMIT, NOTHING
 from aifactory.buyplan.case import Answer, Case
 from aifactory.buyplan.duties import end_date
 from aifactory.buyplan.governance import money, month_name
+from aifactory.buyplan.idle_kit import idle_sentences
 from aifactory.buyplan.own_sites import site_sentences
 from aifactory.buyplan.placed_notes import placed_sentences, served_elsewhere
 from aifactory.buyplan.spare_notes import spare_sentences
@@ -57,6 +58,7 @@ def warnings_list(
         *_capacity_warnings(bands, pools, case),
         *spare_sentences(case, answer),
         *placed_sentences(case, installed),
+        *idle_sentences(case),
         *_order_warnings(orders, case.prices),
         *_price_warnings(case, bands, options),
     ]

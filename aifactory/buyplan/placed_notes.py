@@ -6,6 +6,7 @@ import pandas as pd
 
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.governance import money
+from aifactory.buyplan.idle_kit import sale_usd
 from aifactory.fleet.placed import BOUGHT, OWN_SITE, PLACE, unused_usd
 from aifactory.inputs.hosted import RUN_BY_SELLERS, RUNS_HOSTED
 
@@ -117,9 +118,19 @@ def _unused(case: Case, book: pd.DataFrame) -> list[str]:
     return [
         f"{count[pool.region, pool.accelerator_id]:,.0f} {pool.accelerator_id} in {pool.region} are committed, and no "
         f"workload of the plan uses them: {_owed(usd, known=tuple(pool)[1:] not in unknown)}. "
-        f"{_way_out(served_elsewhere(case, pool.region, pool.accelerator_id))}{_uncounted(case, book, pool)}"
+        f"{_way_out(served_elsewhere(case, pool.region, pool.accelerator_id))}{_worth(case, pool)}{_uncounted(case, book, pool)}"
         for pool, usd in zip(places.itertuples(), owed.sum(axis=0), strict=True)
     ]
+
+
+def _worth(case: Case, pool: tuple) -> str:
+    """What one of them sells for today, where it was bought at a known price."""
+    usd = sale_usd(case, pool.region, pool.accelerator_id, case.streams.months[0])
+    return (
+        f" What was bought sells for about {money(usd)} each today, by the decline of prices in the plan."
+        if usd > 0
+        else ""
+    )
 
 
 def _uncounted(case: Case, book: pd.DataFrame, pool: tuple) -> str:

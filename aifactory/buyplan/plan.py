@@ -60,6 +60,7 @@ from aifactory.buyplan.statements import (
 from aifactory.buyplan.staying import Staying, approved_with, decide_staying
 from aifactory.buyplan.stress.basis import StressBasis, stress_basis
 from aifactory.buyplan.tornado import tornado_frame
+from aifactory.buyplan.triggers import with_triggers
 from aifactory.buyplan.what_ifs import what_ifs_frame
 from aifactory.demand.scenarios import Paths
 from aifactory.fleet.need import need_frame
@@ -89,7 +90,7 @@ class BuyPlan:
     pools: pd.DataFrame  # installed, needed now and at the end, per region and accelerator
     fleet: pd.DataFrame  # whole nodes per month in bands
     bands: pd.DataFrame  # band, way to pay, trigger, order-by date
-    orders: pd.DataFrame  # what to sign, when, for how much
+    orders: pd.DataFrame  # what to sign, when, for how much, and the load that releases what waits
     options: pd.DataFrame  # all-in price of every way to pay
     break_even: pd.DataFrame  # price of a used hour against utilization
     costs: pd.DataFrame  # by scenario, month and line
@@ -150,9 +151,9 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         inventory = launching_in(inventory, late, ws.plan)
         setting = setting_of(ws, inventory, benchmark, replace(shortlist, choice=placed.homes.choice), setting.staying)
         made, paths = setting.prepared(moves), demand_paths(inventory, ws.plan)
-    case = made.case
-    chosen = choose_orders(case, paths, earlier_steps(ws.table("approved_bands"), ws.period, ws.table("commitments")))
-    case, answer = solve_over_paths(case, chosen, paths)
+    before = earlier_steps(ws.table("approved_bands"), ws.period, ws.table("commitments"))
+    chosen = choose_orders(made.case, paths, before)
+    case, answer = solve_over_paths(made.case, chosen, paths)
     api = api_frame(case, ws.table("api_prices"), ws.as_of)
     wanted = stream_paths(case, paths)
     hosted = hosted_option(case, chosen, wanted, api)
@@ -169,9 +170,9 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         hosted=hosted,
         resolve=_resolve(wanted) if chosen else None,
     )
-    classes, spent = platform_classes(accelerators), _spent(plan)
+    classes = platform_classes(accelerators)
     bill = inventory.use_cases.set_index("use_case_id")["effective_cost_usd"].astype(float).to_dict()
-    homes, told, small = replace(placed, setting=setting).sentences(classes, spent, starts, bill)
+    homes, told, small = replace(placed, setting=setting).sentences(classes, _spent(plan), starts, bill)
     first = before_signing(plan.orders, ws.table("lifecycle"), benchmark.prompt_mix, case.streams.table)
     notes = broken_first(chosen, [*first, *setting.staying.sentences(), *homes, *unplaced, *told, *plan.warnings])
     room = room_sentences(
@@ -185,9 +186,9 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     by_risk = known_from(setting.reserves) | dict.fromkeys(setting.queued, JOB_QUEUE)
     sizes, other = sizes_frame(made.streams, ws.plan, by_risk), setting.other_nodes(moves, made.streams)
     approved = approved_with(plan.approved_plan, setting.staying, ws.period, inventory.scenarios)
-    plan = replace(
-        plan, sizes=sizes, other_nodes=other, moves=moves_frame(moves, case.streams.months), approved_plan=approved
-    )
+    moved = moves_frame(moves, case.streams.months)
+    plan = replace(plan, sizes=sizes, other_nodes=other, moves=moved, approved_plan=approved)
+    plan = with_triggers(plan, ws, inventory)
     return replace(plan, **_later(ws, case, answer, chosen, (benchmark, shortlist, setting.market), (paths, cells)))
 
 

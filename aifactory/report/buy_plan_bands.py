@@ -10,7 +10,7 @@ from aifactory.finance.options import OPTION_NAMES
 from aifactory.report.blocks import Block, section
 from aifactory.report.buy_plan_guard import of_a_plan
 from aifactory.report.buy_plan_ways import reached
-from aifactory.report.text import join_words, num, plural
+from aifactory.report.text import is_missing, join_words, month_name, num, plural
 from aifactory.units import BANDS
 
 PLACE = ["region", "accelerator_id", "band", "purchase_option"]
@@ -51,7 +51,29 @@ def triggers_told(bands: pd.DataFrame, orders: pd.DataFrame) -> list[str]:
     signed = signed_now(orders).groupby(PLACE)["accelerators"].sum() if len(orders) else {}
     told = []
     for row in bands.itertuples():
-        firm = 0 if row.band == "baseline" else signed.get(tuple(getattr(row, key) for key in PLACE), 0)
-        now = reached(row.current_value, row.trigger_threshold)
-        told.append(f"{num(firm, 0)} firm without it; the rest {now}" if firm else now)
+        step = getattr(row, "next_step_accelerators", 0)
+        firm = 0 if row.band == "baseline" and not step else signed.get(tuple(getattr(row, key) for key in PLACE), 0)
+        now = _next_step(row) if step else reached(row.current_value, row.trigger_threshold)
+        told.append(f"{num(firm, 0)} firm without it; {'then' if step else 'the rest'} {now}" if firm else now)
     return told
+
+
+def _next_step(row: tuple) -> str:
+    """The next accelerators of a band, and the load in the pool or the date that releases them."""
+    adds = num(row.next_step_accelerators, 0)
+    if is_missing(row.trigger_threshold):
+        return f"{adds} by their date, {month_name(row.next_step_month)}"
+    waits = f"{adds} {at_load(row.trigger_threshold)}"
+    if is_missing(row.current_value):
+        return waits
+    there = ", reached" if row.current_value >= row.trigger_threshold else ""
+    return f"{waits}, now {num(row.current_value, 2)}{there}"
+
+
+def at_load(accelerators: float) -> str:
+    """The load that releases a step, with the digits of the monthly refresh.
+
+    >>> at_load(46.545747)
+    'at load 46.55'
+    """
+    return f"at load {num(accelerators, 2)}"

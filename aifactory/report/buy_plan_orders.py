@@ -12,9 +12,10 @@ from aifactory.buyplan.governance import BY_DATE, is_firm, released_on_triggers
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, table
+from aifactory.report.buy_plan_bands import at_load
 from aifactory.report.buy_plan_charts import PLAN
 from aifactory.report.buy_plan_guard import of_a_plan
-from aifactory.report.text import date_name, month_name, pct, span, usd_compact
+from aifactory.report.text import date_name, is_missing, month_name, pct, span, usd_compact
 
 OFFER = ["accelerator_id", "region", "purchase_option"]
 #: Marks behind a price, and what they mean.
@@ -43,7 +44,7 @@ def table_orders(ws: Workspace, plan: BuyPlan) -> Block:
         kind=np.where(
             is_firm(plan.orders),
             "firm",
-            np.where(plan.orders["renewal"], "renewal", np.where(by_date(plan.orders), "by its date", "on trigger")),
+            np.where(plan.orders["renewal"], "renewal", np.where(by_date(plan.orders), "by its date", _on_load(plan))),
         ),
     )
     alike = ["order_month", "start_month", "region", "accelerator_id", "purchase_option", "expires", "kind"]
@@ -70,6 +71,7 @@ def table_orders(ws: Workspace, plan: BuyPlan) -> Block:
     note = (
         "Orders are chosen over many demand paths. Pays on: share of the paths on which the last node of the order saves more "
         "than it costs; capacity above n: the hours in which the node beyond n works, in the month in which it is worth most. "
+        "At load n: placed when today's demand of the work planned there by then keeps n accelerators busy on average; the refresh watches it. "
         "Firm orders are paid in every scenario; the others follow the demand of their scenario. Hours otherwise bear their people and "
         "storage; the last column is about their price alone."
     )
@@ -82,6 +84,12 @@ def table_orders(ws: Workspace, plan: BuyPlan) -> Block:
         "groups": ["order_by"],
     }
     return table(frame, **facts, columns=columns, max_rows=18, note=note)
+
+
+def _on_load(plan: BuyPlan) -> list[str]:
+    """The load that releases each order that waits for one."""
+    loads = plan.orders.get("released_at", pd.Series(np.nan, index=plan.orders.index))
+    return ["on trigger" if is_missing(load) else at_load(load) for load in loads]
 
 
 def by_date(orders: pd.DataFrame) -> pd.Series:

@@ -116,7 +116,7 @@ def _steps_table(ws: Workspace, review: Review) -> Block:
         "accelerators": Col("Number", "int"),
         "terms": Col("Terms"),
         "order_month": Col("Planned order", "month"),
-        "value": Col("At work now", "num2"),
+        "value": Col("Load now", "num2"),
         "threshold": Col("Released at", "num2"),
         "months": Col("Months to trigger", "num1"),
         "fired_in": Col("Reached in"),
@@ -133,8 +133,8 @@ def _steps_table(ws: Workspace, review: Review) -> Block:
         "owner_role": Col("Owner"),
     }
     note = (
-        "Average accelerators at work, at the capacity that was approved, against the load that the plan expected in "
-        "the month of the order; straight line through six months. A month counts as its weeks do, whatever working days it holds. Demand is taken as in that month, by the season of the year and stated launches, where accelerators are ordered, and as measured where they are rented. A dash: the trend does not reach it within three years. A fired step is "
+        "Load: accelerators that the work planned there keeps busy on average, at the capacity that was approved, wherever it runs "
+        "today, against what the plan expected in the month of the order; straight line through six months. A month counts as its weeks do, whatever working days it holds. Demand is taken as in that month, by the season of the year and stated launches, where accelerators are ordered, and as measured where they are rented. A dash: the trend does not reach it within three years. A fired step is "
         "closed by a decision about its region and accelerator in the decisions table, or by its order in the commitments table."
     )
     if "not_before" in columns:

@@ -1,7 +1,7 @@
 """Do the pools work as hard as the approved plan assumes? Telemetry against the plan, platform by platform.
 
 The plan assumes how many units an accelerator serves. Measured units at that capacity keep so many accelerators at
-work (`band_triggers.pool_loads`); over those that stand there, this is the utilisation that readings should show:
+work (`buyplan.pool_load.pool_loads`); over those that stand there, this is the utilisation that readings should show:
 
     expected utilisation = accelerators at work at the approved capacity / accelerators with readings
 
@@ -29,12 +29,12 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.governance import money
+from aifactory.buyplan.pool_load import pool_loads
 from aifactory.buyplan.releases import PLACE
 from aifactory.inputs.hosted import HOSTED
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.hosted_today import hosted_alone
 from aifactory.inventory.today import known_by_region
-from aifactory.review.band_triggers import pool_loads
 from aifactory.units import HOURS_PER_MONTH
 
 AGREES, CONTRADICTS, NOT_PLANNED, NO_READINGS = "agrees", "contradicts", "no work planned", "no readings"

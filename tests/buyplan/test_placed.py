@@ -82,6 +82,11 @@ def test_what_serves_no_workload_is_named_with_what_is_owed(tiny):
         "for them is in its cost." in said[-2]
     )
     assert said[-1].startswith("2 edge in us") and "nothing more is owed" in said[-1]
+    decline, network = (
+        make_plan().value(f"{name}") for name in ("residual_decline_per_year", "network_share_of_capex")
+    )
+    worth = 9e4 / 2 / (1 + network) * (1 - decline) ** (9 / 12)
+    assert f"sells for about USD {worth:,.0f} each today" in said[-1] and "sells for" not in said[-2]
     plan = make_plan()
     limited = plan.model_copy(update={"regions": [plan.regions[0].model_copy(update={"power_limit_kw": 50.0})]})
     stated = tiny(plan=limited)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aifactory.review.band_triggers import band_triggers, by_date, not_followed, pool_loads
+from aifactory.buyplan.pool_load import pool_loads
+from aifactory.review.band_triggers import band_triggers, by_date, not_followed
 
 PERIOD = "2026-10"
 #: 10 units an hour need one accelerator.
