@@ -190,6 +190,7 @@ def bands_frame(case: Case, answer: Answer, options: pd.DataFrame, period: str) 
     return bands
 
 
+POOL_USE = "mean utilisation of the pool in the month"
 BAND_COLUMNS = [
     "pool",
     *PLACE,
@@ -249,13 +250,9 @@ def _band_row(
 def _trigger(case: Case, answer: Answer, pool: int, band: int, slots: np.ndarray) -> dict:
     """Indicator, threshold and current value: when the next band is due, or this one is worth a term."""
     load = answer.expected.load
-    if band == BASELINE:
-        mine = (case.slots.pool == pool) & (answer.baseline | case.owned.any(axis=0))
-        return {
-            "trigger_indicator": "average load over baseline accelerators",
-            "trigger_threshold": case.plan.trigger_utilization,
-            "current_value": float(load.average[0, pool] / case.slots.size[mine].sum()),
-        }
+    if band == BASELINE:  # readings tell its value: `triggers.with_triggers`
+        limit = case.plan.trigger_utilization
+        return {"trigger_indicator": POOL_USE, "trigger_threshold": limit, "current_value": np.nan}
     if not np.isfinite(answer.expected.terms.flexible_usd_per_month[slots[0]]):
         return _load_trigger(answer, pool, slots)
     return {

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from aifactory.buyplan.bands import POOL_USE
 from aifactory.buyplan.compare import HOSTED
 from aifactory.buyplan.pool_load import step_loads
 from aifactory.buyplan.releases import COMMITMENT, PLACE, RENTED, release_steps
 from aifactory.demand.events import usual_factor
 from aifactory.inventory.demand import in_whole_weeks
+from aifactory.inventory.utilization import utilization_of_places
 
 if TYPE_CHECKING:
     from aifactory.buyplan.plan import BuyPlan
@@ -40,7 +42,8 @@ def released_steps(plan: BuyPlan, ws: Workspace, inventory: Inventory) -> pd.Dat
 def with_triggers(plan: BuyPlan, ws: Workspace, inventory: Inventory) -> BuyPlan:
     """The plan whose bands and orders tell what the monthly refresh will watch; orders gain `released_at` (NaN: no load releases them)."""
     steps = released_steps(plan, ws, inventory)
-    plan = replace(plan, bands=next_triggers(plan.bands, steps))
+    bands = with_readings(plan.bands, utilization_of_places(ws.table("pools"), ws.period))
+    plan = replace(plan, bands=next_triggers(bands, steps))
     if plan.orders.empty:
         return plan
     keys = [*PLACE, "purchase_option", "order_month", "start_month", "band"]
@@ -56,6 +59,13 @@ def _loads_now(steps: pd.DataFrame, loads: dict[tuple[str, str], pd.DataFrame], 
         known = period in table.index and place in table.columns
         found.append(float(table.loc[period, place]) if known else np.nan)
     return found
+
+
+def with_readings(bands: pd.DataFrame, used: pd.Series) -> pd.DataFrame:
+    """Bands whose baseline tells the utilisation of its pool: `used` of the month by region and accelerator (NaN: no readings)."""
+    base = (bands["trigger_indicator"] == POOL_USE).to_numpy()
+    now = used.reindex(pd.MultiIndex.from_frame(bands[PLACE])).to_numpy(dtype=float)
+    return bands.assign(current_value=np.where(base, now, bands["current_value"]))
 
 
 def next_triggers(bands: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:

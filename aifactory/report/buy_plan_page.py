@@ -316,8 +316,8 @@ def _trigger_words(bands: pd.DataFrame) -> str:
     )
     words = "; ".join(f"{indicator} for {names}" for indicator, names in measured.items())
     return (
-        f"Triggers: {words}. The refresh watches what releases accelerators; else a baseline above its threshold orders the next band, "
-        f"any other band above its own is worth a term. Watched by: {join_words(sorted(bands['owner_role'].dropna().unique()))}."
+        f"Triggers: {words}. The refresh watches loads and utilisation. A pool past its utilisation needs its next band, another band past "
+        f"its share of hours is worth a term. Watched by: {join_words(sorted(bands['owner_role'].dropna().unique()))}."
     )
 
 

@@ -10,7 +10,7 @@ from aifactory.buyplan.returns import ON_DEMAND as PEAKS_BY_THE_HOUR
 from aifactory.finance.options import FLEXIBLE_OPTIONS
 from aifactory.fleet.placed import BOUGHT
 from aifactory.inputs.workspace import Workspace
-from aifactory.report.text import is_missing, join_words, pct_beside
+from aifactory.report.text import is_missing, join_words, pct, pct_beside
 
 #: Without hours to rent, what a rule without commitments holds is bought for the expected demand alone.
 AS_EXPECTED = "Fleet of the expected demand"
@@ -82,6 +82,11 @@ def reached(value: float, threshold: float) -> str:
 
     >>> reached(0.2339, 0.2344), reached(0.71, 0.7), reached(0.0, 0.26)
     ('23.39 % of 23.44 %', '71 % of 70 %, reached', '0 % of 26 %')
+    >>> reached(float("nan"), 0.7)
+    '70 %, no readings'
     """
-    there = not is_missing(value) and value >= threshold
-    return f"{pct_beside(value, threshold)} of {pct_beside(threshold, value)}" + (", reached" if there else "")
+    if is_missing(value):
+        return f"{pct(threshold, 0)}, no readings"
+    return f"{pct_beside(value, threshold)} of {pct_beside(threshold, value)}" + (
+        ", reached" if value >= threshold else ""
+    )

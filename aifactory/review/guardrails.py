@@ -14,8 +14,9 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.latency import over_limit, within
 from aifactory.inventory.today import known_platforms
+from aifactory.inventory.utilization import monthly_utilization
 from aifactory.review.own_kit import depreciation_usd
-from aifactory.units import MINUTES_PER_HOUR, MONTHS_PER_YEAR
+from aifactory.units import MINUTES_PER_HOUR
 
 OK, WATCH, BREACH = "ok", "watch", "breach"
 BUDGET = "monthly budget"
@@ -245,16 +246,6 @@ def check_triggers(ws: Workspace) -> pd.DataFrame:
             (pool, accelerator, region, "mean utilisation of the month", float(values[-1]), limit, slope, wait, state)
         )
     return pd.DataFrame(rows, columns=TRIGGER_COLUMNS).sort_values("months_to_trigger", ignore_index=True)
-
-
-def monthly_utilization(pools: pd.DataFrame) -> pd.Series:
-    """Mean utilisation by pool, accelerator, region and month (ordinal), weighted by accelerator-hours; months without any are left out."""
-    start = pools["window_start_utc"].dt
-    month = ((start.year - 1970) * MONTHS_PER_YEAR + start.month - 1).rename("month")
-    hours = pools["installed"] * pools["window_minutes"]
-    keys = [pools["pool_id"], pools["accelerator_id"], pools["region"], month]
-    held = hours.groupby(keys).sum()
-    return ((hours * pools["utilization"]).groupby(keys).sum() / held)[held > 0]
 
 
 def months_to_trigger(value: float, slope: float, limit: float) -> float:

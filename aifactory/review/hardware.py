@@ -28,7 +28,8 @@ from aifactory.finance.prices import offers_of, price_table
 from aifactory.finance.tco import around_usd_per_hour
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
-from aifactory.review.guardrails import TREND_MONTHS, monthly_utilization, one_node_a_site
+from aifactory.inventory.utilization import monthly_utilization
+from aifactory.review.guardrails import TREND_MONTHS, one_node_a_site
 from aifactory.units import MONTHS_PER_YEAR, percent
 
 KEEP, WATCH, RETIRE = "keep", "watch", "retire"

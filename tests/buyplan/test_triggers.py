@@ -5,10 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from aifactory.buyplan.bands import POOL_USE
 from aifactory.buyplan.compare import HOSTED
-from aifactory.buyplan.triggers import BY_LOAD, ON_DATE, next_triggers, released_steps, with_triggers
+from aifactory.buyplan.triggers import BY_LOAD, ON_DATE, next_triggers, released_steps, with_readings, with_triggers
 from aifactory.inventory.demand import in_whole_weeks
+from aifactory.inventory.utilization import utilization_of_places
 from aifactory.review.build import _steps as refresh_steps
+from aifactory.review.guardrails import check_triggers
 
 PLACE = {"region": "us", "accelerator_id": "h100"}
 
@@ -63,6 +66,23 @@ def test_each_band_tells_its_next_step_and_keeps_its_general_trigger_without_one
     np.testing.assert_allclose(found["current_value"], [0.5, np.nan, 30.0, np.nan])
     assert found["next_step_accelerators"].tolist() == [0, 24, 16, 8]  # an order waits for orders, hours for capacity
     assert found["next_step_month"].tolist() == ["", "2027-04", "2027-02", "2027-03"]
+
+
+def test_the_baseline_tells_the_utilisation_of_its_pool_as_the_refresh_does(changed, mini_ws):
+    """Two pools of one place: 8 at 90 % and 24 at 50 % for as long are at 60 %; the month before does not count."""
+    rows = mini_ws.table("pools").iloc[[0, 0, 0]].reset_index(drop=True)
+    start = pd.Timestamp(f"{mini_ws.period}-03", tz="UTC")
+    rows = rows.assign(
+        pool_id=["a", "b", "a"], region="us", accelerator_id="h100", installed=[8, 24, 8], window_minutes=60,
+        utilization=[0.9, 0.5, 0.1], window_start_utc=[start, start, start - pd.DateOffset(months=1)],
+    )  # fmt: skip
+    bands = BANDS.assign(trigger_indicator=[POOL_USE, POOL_USE, "general", "general"])
+    found = with_readings(bands, utilization_of_places(rows, mini_ws.period))
+    np.testing.assert_allclose(found["current_value"], [0.6, 0.6, 0.5, 0.5])
+    monthly = check_triggers(changed(pools=rows.iloc[:1].assign(installed=32, utilization=0.6)))
+    np.testing.assert_allclose(monthly["value"], [0.6])
+    elsewhere = with_readings(bands.assign(region="eu"), utilization_of_places(rows, mini_ws.period))
+    assert elsewhere["current_value"].isna().tolist() == [True, True, False, False]
 
 
 def test_a_plan_without_steps_keeps_the_triggers_of_its_bands():
