@@ -54,10 +54,12 @@ def is_stated(chain: pd.DataFrame, factor: str) -> bool:
 def factor_spread(chain: pd.DataFrame, factor: str, prior_sd: float = 0.0) -> LogSpread:
     """A factor with its P10 and P90; without both those of a prior, without one of them certain on that side.
 
-    A P10 of zero says nothing of a number above zero: that side is then as wide as the other.
+    A P10 of zero says nothing of a number above zero: that side is then as wide as the other. A factor that is zero is certain.
     """
     row = chain.loc[factor]
     middle = float(row["value"])
+    if not middle > 0:
+        return LogSpread(0.0, 0.0, 0.0)
     if not is_stated(chain, factor):
         wide = float(np.exp(Z90 * prior_sd))
         return LogSpread(middle / wide, middle, middle * wide)

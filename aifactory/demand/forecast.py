@@ -207,7 +207,7 @@ def _growth_source(
 def _groups(
     found: Paths, workloads: list[Workload], weight: np.ndarray, months: list[str], basis: DemandBasis
 ) -> pd.DataFrame:
-    """Bands of each class in each region, relative to today; cells without cost count by their own level."""
+    """Bands of each class in each region, relative to today; a cell without cost counts as the mean of those with one, all alike where none has."""
     kind = basis.use_cases.set_index("use_case_id")["workload_class"]
     level = np.array([item.level for item in workloads])
     rows = []
@@ -216,9 +216,10 @@ def _groups(
             inside = np.array([kind[item.name] == name for item in workloads])[:, None] & np.eye(len(found.regions), dtype=bool)[r] & (level > 0)  # fmt: skip
             if not inside.any():
                 continue
-            counted = np.where(inside & (weight > 0), weight, 0.0)
-            own = np.divide(1.0, level, out=np.zeros_like(level), where=inside)
-            counted = counted if counted.any() else own
+            cost = np.where(inside & (weight > 0), weight * level, 0.0)
+            usual = cost[cost > 0].mean() if cost.any() else 1.0
+            own = np.divide(usual, level, out=np.zeros_like(level), where=inside)
+            counted = np.where(cost > 0, weight, own)
             path = groups_of_paths(found.work, counted[None])[:, 0] / (counted * level).sum()
             parts = dict(zip(QUANTILES, np.quantile(path, LEVELS, axis=0), strict=True))
             rows.append(pd.DataFrame({"workload_class": name, "region": region, "month": months, **parts}))

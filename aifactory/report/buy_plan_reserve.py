@@ -24,13 +24,16 @@ def reserve_section(ws: Workspace, plan: BuyPlan) -> Group:
     question = "How much reserve, at what risk, for how much money?"
     notes = plan.reserves["note"] if len(plan.reserves) else pd.Series(dtype="str")
     known = plan.reserves[plan.reserves["exceedance_backtest"].notna()] if len(plan.reserves) else plan.reserves
-    if known.empty:
+    based = (
+        known[known["reserve"].notna()] if len(known) else known
+    )  # work in fewer than one of twenty hours has no 95th percentile to be over
+    if based.empty:
         why = "; ".join(dict.fromkeys(text for text in notes if text))
-        why = why or "no served stream of the plan has hours to learn from"
+        why = why or "no served stream of the plan has hours to learn from, with work in one of twenty"
         return group(
             section(question, f"The reserve could not be tested against the past: {why}."), *chain_blocks(ws, plan)
         )
-    first = known.iloc[0]
+    first = based.iloc[0]
     fixed = _steps(plan, first)
     past = [pct(_at(fixed, ratio)["exceedance"], 1) for ratio in (0.2, 0.4)]
     answer = (

@@ -118,7 +118,8 @@ def table_classes(ws: Workspace, inv: Inventory, scores: ForecastScores) -> Bloc
         "coverage80": Col("80 % band held", "pct0"),
     }
     note = (
-        "Demand relative to today: median (P10 to P90) of each row alone; bands must not be added, the scenarios of the table forecast add up. "
+        "Demand relative to today: median (P10 to P90) of each row alone, use cases by what they cost today, as the mean of the others where that "
+        "is not known; bands must not be added, the scenarios of the table forecast add up. "
         "Errors are those of the daily forecast below at past dates. Months ahead cannot be scored before they come: the monthly refresh does."
     )
     return table(shown, caption="Demand by class and region with bands, and the error of past forecasts", source=SOURCE, as_of=ws.as_of,

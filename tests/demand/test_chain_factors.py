@@ -32,6 +32,18 @@ def chain(**ends):
     return factors(pd.DataFrame(rows))["bot"]
 
 
+def test_a_factor_of_zero_is_certain():
+    """No output tokens, stated with P10 and P90 of zero or without: nothing to divide by, and no doubt of the work."""
+    rows = chain().reset_index()
+    rows.loc[rows["factor"] == "output_tokens_per_request", "value"] = 0.0
+    for ends in (0.0, np.nan):
+        stated = rows.assign(low=np.where(rows["value"] == 0, ends, 600), high=np.where(rows["value"] == 0, ends, 1000))
+        given = factors(stated)["bot"]
+        assert vars(factor_spread(given, "output_tokens_per_request")) == {"low": 0.0, "middle": 0.0, "high": 0.0}
+        assert work_doubt(given) > 0
+        assert factor_doubts(stated, ["bot"])["variance_share"].sum() == pytest.approx(1.0)
+
+
 def test_ends_by_hand():
     given = chain(seats=(900.0, np.nan), active_share=(0.0, 0.8), requests_per_unit=(4.0, 4.0))
     assert vars(factor_spread(given, "seats")) == {"low": 900.0, "middle": 1000.0, "high": 1000.0}  # certain above

@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.demand.adoption import bass_share
-from aifactory.demand.forecast import FORECAST_COLUMNS, RELATIVE, USD, forecast_demand, simulate_demand, total_weights
+from aifactory.demand.forecast import (
+    FORECAST_COLUMNS,
+    RELATIVE,
+    USD,
+    _groups,
+    forecast_demand,
+    simulate_demand,
+    total_weights,
+)
 from aifactory.demand.growth import damped_factors, scenario_growth
 from aifactory.demand.scenario_inputs import DemandBasis
 from aifactory.demand.scenarios import WEEKS_PER_MONTH, Settings, Spread, Workload, simulate_paths
@@ -149,6 +157,20 @@ def test_a_month_of_higher_days_has_a_higher_peak_and_no_more_units(mini_ws, pro
     assert table["season_peak"].tolist() == factor.tolist() and factor.sum() > len(table)
     np.testing.assert_allclose(table["units_per_hour_peak"], usual["units_per_hour_peak"] * factor)
     np.testing.assert_allclose(table["units"], usual["units"])
+
+
+def test_a_class_counts_use_cases_whose_cost_nobody_knows():
+    """Priced work of 100 units ends, unpriced work of 10 stays: half of the class is left, not none; without any cost they are alike too."""
+    parts = [
+        Workload("paid", np.array([100.0]), Spread(0.0, 0.0, 0.0), np.zeros(1), np.zeros(1)),
+        Workload("free", np.array([10.0]), Spread(0.0, 0.0, 0.0), np.zeros(1), np.zeros(1)),
+    ]
+    work = np.array([[[100.0, 0.0]], [[10.0, 10.0]]])[None]  # [S, W, R, T]
+    kinds = pd.DataFrame({"use_case_id": ["paid", "free"], "workload_class": "batch"})
+    found = SimpleNamespace(regions=("eu",), work=work)
+    for weight in (np.array([[2.0], [0.0]]), np.zeros((2, 1))):
+        groups = _groups(found, parts, weight, ["2026-11", "2026-12"], SimpleNamespace(use_cases=kinds))
+        np.testing.assert_allclose(groups["p50"], [1.0, 0.5])
 
 
 def test_a_use_case_planned_region_by_region_weighs_what_it_costs_in_all():

@@ -1,8 +1,11 @@
 """Steps of safety as they are shown: none that the same whole devices hold twice."""
 
+from dataclasses import replace
+
+import numpy as np
 import pandas as pd
 
-from aifactory.report.buy_plan_reserve import _exceeded, _once, risk_taken
+from aifactory.report.buy_plan_reserve import _exceeded, _once, reserve_section, risk_taken
 
 
 def steps(*rows):
@@ -18,6 +21,19 @@ def test_steps_that_the_same_devices_hold_are_shown_once():
     launch = steps(("fixed", 0.0, 900, 164.0), ("fixed", 1.0, 900, 79.0), ("this plan", 3.2, 900, 14.6))
     shown, whole = _once(launch)  # one device a van holds more than any step that is shown otherwise
     assert whole and shown["plan"].tolist() == ["this plan"] and shown["hours_per_month_over"].tolist() == [14.6]
+
+
+def test_a_stream_without_a_basis_is_not_the_one_that_is_told(mini_ws, mini_stages):
+    """Work of one hour a night has no 95th percentile of its hours to be over: a reserve of it that is not known must not head the section."""
+    plan = mini_stages.plan
+    known = plan.reserves[plan.reserves["exceedance_backtest"].notna()]
+    assert len(known) > 1
+    nightly = plan.reserves.copy()
+    nightly.loc[known.index[0], "reserve"] = np.nan
+    said = str(reserve_section(mini_ws, replace(plan, reserves=nightly)))
+    assert "not known over" not in said and f"{known['use_case_id'].iloc[1]} in {known['region'].iloc[1]} needs" in said
+    none = str(reserve_section(mini_ws, replace(plan, reserves=plan.reserves.assign(reserve=np.nan))))
+    assert "could not be tested against the past" in none
 
 
 def test_targets_that_the_past_broke_are_counted_and_the_worst_named():
