@@ -22,6 +22,7 @@ from aifactory.buyplan.case import Case
 from aifactory.buyplan.gangs import load_of_any_width
 from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse
 from aifactory.buyplan.optimise.evaluate import evaluate_plan, path_weights, recourse_of
+from aifactory.buyplan.optimise.limit_words import in_all
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.order_months import due_dates
 from aifactory.buyplan.room_for_orders import first_months
@@ -305,16 +306,26 @@ def _limit(case: Case, last: LastNodes, column: int) -> str:
             continue
         over = used - rows[:, column] + rows[:, at] > bounds + TOLERANCE * np.maximum(np.abs(bounds), 1.0)
         gain = last.net_usd(at, column) - own
-        kept = [names[row] for row in np.flatnonzero(over) if not names[row].startswith("reserve")]
+        kept = _one_of_each([names[row] for row in np.flatnonzero(over) if not names[row].startswith("reserve")])
         if gain > least and kept and not (over & [name.startswith("reserve") for name in names]).any():
             what = f"{OPTION_NAMES[other.name].lower()} in use from {case.streams.months[when + other.lead_months + 1]}"
-            found.append((gain, f"{kept[0]} keeps {what} away, USD {gain:,.0f} a node cheaper"))
+            keeps = f"{' and '.join(kept)} {'keeps' if len(kept) == 1 else 'each keep'}"
+            found.append((gain, f"{keeps} {what} away, USD {gain:,.0f} a node cheaper"))
     more = used + rows[:, column] > bounds + TOLERANCE * np.maximum(np.abs(bounds), 1.0)
     gain = float(last.weights @ (last.following[:, :, platform] @ problem.serves[:, platform, column]))
     gain -= float(problem.order_usd[column])
     if more.any() and gain > least:
         found.append((gain, f"{names[int(np.flatnonzero(more)[0])]} keeps one more node away, worth USD {gain:,.0f}"))
     return problem.in_words(max(found)[1]) if found else ""
+
+
+def _one_of_each(limits: list[str]) -> list[str]:
+    """Limits by their first month or year, those of later ones left out.
+
+    >>> _one_of_each(["capital of year 1", "power of eu in month 3", "power of eu in month 4"])
+    ['capital of year 1', 'power of eu in month 3']
+    """
+    return list({in_all(name): name for name in reversed(limits)}.values())[::-1]
 
 
 def _joined(*parts: str) -> str:

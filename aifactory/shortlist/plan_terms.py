@@ -41,6 +41,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.today import known_platforms
 from aifactory.shortlist.exclusions import KEYS
+from aifactory.shortlist.own_sites import has_room
 from aifactory.units import EDGE_CLASS, HOURS_PER_MONTH, monthly_rate, percent
 
 TERM_COLUMNS = [
@@ -196,6 +197,7 @@ class Priced:
 def price_pools(market: Market, streams: Streams, prices: pd.DataFrame) -> Priced:
     """Cheapest way to pay at a price list for every node of every pool of streams in the expected scenario."""
     plan, pools = market.ws.plan, len(streams.pools)
+    room = _room(market, streams)
     streams = _in_bundles(streams)
     placed = _standing(market, streams)
     sizes = streams.pools["accelerators_per_node"].to_numpy()
@@ -206,7 +208,7 @@ def price_pools(market: Market, streams: Streams, prices: pd.DataFrame) -> Price
         whole, np.where(load.level <= placed.accelerators + TOLERANCE, node_counts(load.level, sizes), 0)
     )
     placed = replace(placed, accelerators=np.maximum(placed.accelerators, nodes * sizes))
-    offers = _admissible(read_offers(prices, streams.pools, plan, longest_lead(market.prices)), streams)
+    offers = _admissible(read_offers(prices, streams.pools, plan, longest_lead(market.prices)), streams, room)
     owned = slots.number < nodes[:, slots.pool]
     lacking = slots.total((load.held & ~owned) * slots.size, pools).max(axis=0, initial=0.0)
     terms = build_terms(offers, slots, plan, lacking)
@@ -311,13 +313,20 @@ def _spare(
     return spare * np.minimum(fill / np.where(room > 0, room, 1.0), 1.0)[:, None, :]
 
 
-def _admissible(offers: Offers, streams: Streams) -> Offers:
-    """What works at the edge stands on an own site: hours of a cloud region are no offer for it."""
+def _room(market: Market, streams: Streams) -> np.ndarray:
+    """[P] pools for whose nodes the own site of their region has room."""
+    owned = owned_accelerators(market.inventory.pools, market.ws.plan, streams)
+    stands = market.ws.table("commitments"), owned, streams.months
+    return has_room(streams.pools, market.ws.plan, market.ws.table("accelerators"), stands)
+
+
+def _admissible(offers: Offers, streams: Streams, room: np.ndarray) -> Offers:
+    """What works at the edge stands on an own site: hours of a cloud region are no offer for it. Where a site has no `room` [P], nothing is bought or leased."""
     edge = _by_pool(streams, (streams.table["workload_class"] == EDGE_CLASS).to_numpy(dtype=float)) > 0
     cloud = np.array([option not in OWN_SITE_OPTIONS for option in COMMITTED_OPTIONS])
     return replace(
         offers, on_demand=np.where(edge, np.inf, offers.on_demand), spot=np.where(edge, np.inf, offers.spot),
-        rent=np.where(cloud[:, None] & edge, np.nan, offers.rent),
+        rent=np.where(np.where(cloud[:, None], edge, ~room), np.nan, offers.rent),
     )  # fmt: skip
 
 

@@ -101,6 +101,25 @@ def test_hardware_is_rented_until_it_comes_and_sold_at_the_end(mini_ws):
     assert row["terms"].startswith("purchase 88 %")
 
 
+def test_hardware_is_bought_only_where_the_own_site_has_room_for_a_node(changed, mini_ws):
+    """A node of eight draws 8 x its power with the server's share and the site's PUE; one may stand there already."""
+    bought = offer(mini_ws, purchase_option="purchase", usd_per_accelerator_hour=np.nan, usd_per_accelerator=3_000.0,
+                   upfront_fraction=1.0, lead_time_weeks=26.0, provider="maker")  # fmt: skip
+    tdp = mini_ws.table("accelerators").set_index("accelerator_id").loc[H100, "tdp_w"] / 1000
+    node = 8 * tdp * mini_ws.plan.value("server_power_factor") * mini_ws.plan.value("pue")
+    stands = [{"region": "us", "accelerator_id": A100, "purchase_option": "purchase", "installed": 8}]
+
+    def share(pools=(), **limit):
+        regions = [item.model_copy(update=limit if item.region == "us" else {}) for item in mini_ws.plan.regions]
+        demand = inventory(pools=[tuple(row.values()) for row in pools])
+        return priced(changed({"regions": regions}), offer(mini_ws), bought, demand=demand)["committed_share"]
+
+    assert share(power_limit_kw=node * 0.99) == share(space_limit_servers=0) == 0.0
+    assert share(power_limit_kw=node * 1.01) == share(space_limit_servers=1) == share() > 0.8
+    assert share(stands, power_limit_kw=node * 1.01) == share(stands, space_limit_servers=1) == 0.0
+    assert share(stands, power_limit_kw=node * 2) == share(stands, space_limit_servers=2) > 0.8
+
+
 def test_what_cannot_be_rented_is_missed_until_hardware_comes(changed, mini_ws):
     """No value is stated: three of the dearest hours, which is the lease with its power."""
     ws = changed(use_cases=mini_ws.table("use_cases").assign(value_usd_per_unit=np.nan))
