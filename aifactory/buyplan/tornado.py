@@ -2,12 +2,13 @@
 
 Orders are made anew for every value by the rule of the plan, as they would be if it were known before signing, for the
 expected demand alone; what the plan over many demand paths earns more or less than such orders is added to every value,
-so that the values without a change are those of the plan. The rows of demand are the other two scenarios themselves.
+so that the values without a change are those of the plan. The rows of demand are the other two scenarios themselves; prices of the offers
+move by `PRICE_RANGE` either way, a way to pay at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,16 +19,18 @@ from aifactory.buyplan.case import (
     SPREAD_ASSUMPTIONS,
     Answer,
     Case,
+    rebuilt,
     solve_expected,
     with_assumption,
     with_streams,
 )
 from aifactory.buyplan.choose import quick_orders
 from aifactory.buyplan.ledger import net_present_value
+from aifactory.finance.options import COMMITTED_OPTIONS, FLEXIBLE_OPTIONS
 from aifactory.fleet.nodes import TooManyNodesError
 from aifactory.fleet.streams import EXPECTED, Streams
 from aifactory.inputs.plan import Plan
-from aifactory.units import SCENARIOS
+from aifactory.units import SCENARIOS, percent
 
 COLUMNS = [
     "assumption",
@@ -43,6 +46,14 @@ COLUMNS = [
     "source",
 ]
 DEMAND, CAPACITY = "demand (conservative to aggressive)", "capacity (low to high)"
+#: Offers whose prices move together -> their ways to pay.
+PRICES = {
+    "prices of purchases": ("purchase",),
+    "prices of leases and reserved terms": tuple(name for name in COMMITTED_OPTIONS if name != "purchase"),
+    "prices by the hour": FLEXIBLE_OPTIONS,
+}
+#: Share by which the prices of a group are taken lower and higher: quotes carry no range.
+PRICE_RANGE = 0.2
 
 
 def tornado_frame(case: Case, answer: Answer, restream: Callable[[Plan], Streams]) -> pd.DataFrame:
@@ -66,6 +77,7 @@ def tornado_frame(case: Case, answer: Answer, restream: Callable[[Plan], Streams
         about = {"unit": item.unit, "owner_role": item.owner_role, "source": item.source}
         rows.append(_row(name, (item.low, item.value, item.high), ends, about))
     rows += [_demand_row(case, answer), _capacity_row(case, shift)]
+    rows += [_price_row(case, name, options, shift) for name, options in PRICES.items()]
     frame = pd.DataFrame(rows, columns=COLUMNS)
     frame = frame[(frame["swing_usd"] > 0) | frame["swing_usd"].isna()]
     return frame.sort_values(["swing_usd", "assumption"], ascending=[False, True], ignore_index=True)
@@ -130,6 +142,27 @@ def _demand_row(case: Case, answer: Answer) -> dict:
     owner = case.plan.assumptions["growth_damping"].owner_role
     about = {"unit": "of expected accelerator-hours", "owner_role": owner, "source": "scenarios of plan.yaml"}
     return _row(DEMAND, values, ends, about)
+
+
+def with_prices(case: Case, options: Sequence[str], times: float) -> Case:
+    """The case with the offers of some ways to pay at so many times their price; what was ordered before keeps its own."""
+    mine = case.prices["purchase_option"].isin(options)
+    columns = ["usd_per_accelerator_hour", "usd_per_accelerator"]
+    changed = case.prices[columns].where(~mine, case.prices[columns] * times)
+    return rebuilt(replace(case, prices=case.prices.assign(**changed)), case.plan, case.streams)
+
+
+def _price_row(case: Case, name: str, options: Sequence[str], shift: float) -> dict:
+    """All offers of some ways to pay cheaper or dearer by the same share, today and later."""
+    times = 1.0 - PRICE_RANGE, 1.0, 1.0 + PRICE_RANGE
+    ends = [expected_npv(with_prices(case, options, value)) + shift for value in (times[0], times[2])]
+    owner = case.plan.assumptions["growth_damping"].owner_role
+    about = {
+        "unit": "times the offers",
+        "owner_role": owner,
+        "source": f"{percent(PRICE_RANGE)} either way, quotes state no range",
+    }
+    return _row(name, times, ends, about)
 
 
 def _capacity_row(case: Case, shift: float) -> dict:

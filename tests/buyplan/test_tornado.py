@@ -7,9 +7,18 @@ import pandas as pd
 import pytest
 from bp_company import PERIOD, WAITS, make_inputs, make_plan, make_prices
 
-from aifactory.buyplan.case import solve_case, with_assumption
+from aifactory.buyplan.case import solve_case, solve_expected, with_assumption
 from aifactory.buyplan.ledger import net_present_value
-from aifactory.buyplan.tornado import CAPACITY, COLUMNS, DEMAND, expected_npv, switching_value, tornado_frame
+from aifactory.buyplan.tornado import (
+    CAPACITY,
+    COLUMNS,
+    DEMAND,
+    PRICES,
+    expected_npv,
+    switching_value,
+    tornado_frame,
+    with_prices,
+)
 from aifactory.fleet.streams import build_streams
 from aifactory.report.buy_plan_sensitivity import chart_tornado, sensitivity_section
 
@@ -48,6 +57,30 @@ def test_more_demand_and_more_capacity_are_worth_more(tiny):
         row = frame.set_index("assumption").loc[name]
         assert row["low"] < 1 < row["high"]
         assert row["npv_low_usd"] < row["npv_high_usd"]
+
+
+def test_offers_move_by_a_fifth_a_way_to_pay_at_a_time(tiny):
+    """Hours a fifth cheaper save a fifth of what they cost where nothing is committed; a way to pay that nobody offers moves nothing."""
+    case, frame = tornado(tiny, prices=make_prices(drop=["reserved_1y"]), values={"tax_rate": 0.0, "wacc": 0.0})
+    rows = frame.set_index("assumption")
+    assert set(PRICES) & set(rows.index) == {"prices by the hour"}
+    row = rows.loc["prices by the hour"]
+    assert (row["low"], row["value"], row["high"]) == (0.8, 1.0, 1.2)
+    assert row["npv_low_usd"] > row["npv_high_usd"]
+    line = solve_expected(case).ledger.compute.cost_usd.sum()
+    contingency = 1 + case.plan.value("contingency_share")
+    assert row["swing_usd"] == pytest.approx(0.4 * line * contingency, rel=0.25)  # shares of compute go with it
+    assert row["swing_usd"] >= 0.4 * line
+
+
+def test_a_cheaper_purchase_never_earns_less(tiny):
+    hardware = {"purchase_option": "purchase", "usd_per_accelerator": 20_000.0, "region": "*", "provider": "vendor"}
+    case, frame = tornado(tiny, prices=make_prices(hardware))
+    row = frame.set_index("assumption").loc["prices of purchases"]
+    assert row["npv_low_usd"] > row["npv_high_usd"] > -np.inf
+    dearer = with_prices(case, ["purchase"], 1.2)
+    assert np.nanmax(dearer.offers.price) == pytest.approx(1.2 * np.nanmax(case.offers.price))
+    np.testing.assert_array_equal(dearer.offers.on_demand, case.offers.on_demand)
 
 
 def test_headroom_of_training_changes_the_fleet_that_must_be_held(tiny):
