@@ -377,7 +377,7 @@ def _budget_warnings(case: Case, answer: Answer) -> list[str]:
     if over.size:
         found.append(
             f"Operating cost exceeds the budget of {money(limit)} a month in {counted(int(over.size), 'month')}, first in "
-            f"{month_name(months[over[0]])}, at most {money(paid.max())}.{_owed_anyway(case, limit)}"
+            f"{month_name(months[over[0]])}, at most {money(paid.max())}.{_owed_anyway(case, limit)}{_in_vain(case)}"
         )
     first = case.plan.fiscal_year_start_month
     outlay = (
@@ -391,6 +391,13 @@ def _budget_warnings(case: Case, answer: Answer) -> list[str]:
             allowed = money(budget.capex_usd_per_year)
             found.append(f"Capital outlay of fiscal year {year} is {money(amount)}, above the limit of {allowed}.")
     return found
+
+
+def _in_vain(case: Case) -> str:
+    """Why the plan does not sign less to keep a monthly budget (`monthly_budget.in_vain`)."""
+    if case.plan.budget.opex_limits_orders:
+        return ""
+    return " Signing less does not help: what is not committed is rented at a higher price, so this budget keeps no order away. It takes a larger budget, less demand or cheaper offers."
 
 
 def _owed_anyway(case: Case, limit: float) -> str:

@@ -218,7 +218,12 @@ def stated_money(case: Case) -> dict[str, tuple[Stated, int]]:
     years = np.array([fiscal_year(month, case.plan.fiscal_year_start_month) for month in months])
     parts = (
         ("capital of year", 1, budget.capex_usd_per_year, _spent_before(case, years)),
-        ("budget of month", 0, budget.opex_usd_per_month, case.paid_before_usd[1:]),
+        (
+            "budget of month",
+            0,
+            budget.opex_usd_per_month if budget.opex_limits_orders else None,
+            case.paid_before_usd[1:],
+        ),
     )
     return {
         f"{name} {at + first}": (Stated(float(most), taken_before), at)
@@ -265,7 +270,7 @@ def _space(case: Case) -> dict[str, object]:
 
 def _payments(case: Case, problem: Problem) -> dict[str, np.ndarray]:
     """What orders placed before leave of a month's budget; none where the plan cannot come near it."""
-    budget = case.plan.budget.opex_usd_per_month
+    budget = case.plan.budget.opex_usd_per_month if case.plan.budget.opex_limits_orders else None
     dearest = np.zeros(problem.platforms)
     for option in problem.options:
         paid = option.monthly_usd + (0.0 if option.capital else option.upfront_usd)

@@ -96,7 +96,7 @@ def _sites(chosen: Chosen) -> list[tuple]:
 
 def _payments(chosen: Chosen) -> list[tuple]:
     problem, budget = chosen.problem, chosen.case.plan.budget.opex_usd_per_month
-    if budget is None:
+    if budget is None or not chosen.case.plan.budget.opex_limits_orders:
         return []
     nodes, before = chosen.best.nodes[: len(problem.orders)], chosen.case.paid_before_usd[1:]
     paid = max(float(problem.paid_usd(month) @ nodes) + before[month] for month in range(problem.months))

@@ -36,6 +36,7 @@ from aifactory.buyplan.keep import earlier_steps
 from aifactory.buyplan.launches import demand_paths, launching_in, put_off
 from aifactory.buyplan.left_alone import Shortlisted
 from aifactory.buyplan.models_held import room_sentences
+from aifactory.buyplan.monthly_budget import in_vain, told_alone
 from aifactory.buyplan.moves_told import moves_frame
 from aifactory.buyplan.no_platform import no_platform_sentences
 from aifactory.buyplan.options_table import break_even_frame, options_frame
@@ -130,9 +131,22 @@ class BuyPlan:
 
 
 def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, shortlist: Shortlist) -> BuyPlan:
-    """Build the buy plan of a workspace from the results of the stages before it."""
+    """Build the buy plan of a workspace from the results of the stages before it.
+
+    A monthly budget that fewer orders would only exceed by more (`monthly_budget.in_vain`) keeps no order away.
+    """
     setting = setting_of(ws, inventory, benchmark, shortlist)
     made = setting.prepared()
+    if made.case is not None and in_vain(made.case):
+        ws = replace(ws, plan=told_alone(ws.plan))
+        setting = setting_of(ws, inventory, benchmark, shortlist)
+        made = setting.prepared()
+    return _built(ws, setting, made, (inventory, benchmark, shortlist))
+
+
+def _built(ws: Workspace, setting: Setting, made: Prepared, stages: tuple[Inventory, Benchmark, Shortlist]) -> BuyPlan:
+    """The plan of a workspace whose streams and prices are read."""
+    inventory, benchmark, shortlist = stages
     unplaced = _unplaced(ws.plan, made.streams, benchmark, shortlist)
     if made.case is None:
         nothing = nothing_to_plan(ws.plan, made.streams, ws.period)

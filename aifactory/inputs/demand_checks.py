@@ -17,12 +17,15 @@ LAUNCH_FACTORS = ("seats", "active_share", "active_share_day_90", "units_per_sea
 SHARE_TOLERANCE = 1e-6
 #: A window so many times the 95th percentile of those with work is named, where there are so many.
 FAR, LEAST_WINDOWS = 100.0, 20
+#: A month so many times above or below all others of its use case is named, where there are so many.
+FAR_MONTH, LEAST_MONTHS = 30.0, 3
 HOUR = 60
 
 
 def doubted_windows(windows: pd.DataFrame) -> Iterator[Fault]:
-    """Windows that are likely counted wrong: `far_windows`, then `moved_windows`."""
+    """Windows that are likely counted wrong: `far_windows`, `far_months`, then `moved_windows`."""
     yield from far_windows(windows)
+    yield from far_months(windows)
     yield from moved_windows(windows)
 
 
@@ -73,6 +76,32 @@ def far_windows(windows: pd.DataFrame) -> Iterator[Fault]:
         times = f"{row['max'] / row['usual']:,.3g} times the 95th percentile of {use_case} in {region}"
         rule = f"is {times} ({row['usual']:,.4g}): it counts, check its unit"
         yield int(row["idxmax"]) + 2, "service_units", f"{row['max']:.6g}", rule
+
+
+def far_months(windows: pd.DataFrame) -> Iterator[Fault]:
+    """Of each use case and region a month whose mean rate is more than `FAR_MONTH` times that of every other, or as far below it, the first left out.
+
+    A launch begins low and grows; it does not fall so far and come back, or stand a month alone above all others. Fewer than `LEAST_MONTHS` with work show nothing.
+    """
+    held = windows[windows["service_units"].astype(float) > 0]
+    month = held["window_start_utc"].dt.strftime("%Y-%m").rename("month")
+    groups = held.groupby([held["use_case_id"], held["region"], month], sort=True, observed=True)
+    sums = groups[["service_units", "window_minutes"]].sum().astype(float)
+    first = held["window_start_utc"].groupby([held["use_case_id"], held["region"], month], observed=True).idxmin()
+    rate = sums["service_units"] / sums["window_minutes"] * HOUR
+    for (use_case, region), mine in rate.groupby(level=[0, 1], sort=True):
+        if len(mine) < LEAST_MONTHS:
+            continue
+        for at, value in mine.items():
+            others = mine.drop(at)
+            high, low = value > FAR_MONTH * others.max(), value * FAR_MONTH < others.min() and at != mine.index[0]
+            if high or low:
+                other = others.max() if high else others.min()
+                rule = (
+                    f"{value:,.4g} units an hour on average, {max(value / other, other / value):,.3g} times as {'many' if high else 'few'} as "
+                    f"in any other month of {use_case} in {region} ({other:,.4g}): it counts, check its unit"
+                )
+                yield int(first[at]) + 2, "service_units", str(at[2]), rule
 
 
 def chain_faults(chain: pd.DataFrame, regions: Sequence[str]) -> Iterator[Fault]:

@@ -141,6 +141,7 @@ class Budget(_Strict):
 
     capex_usd_per_year: bound.Usd | None = None  # 0: nothing is bought
     opex_usd_per_month: Annotated[bound.Usd, Field(gt=0)] | None = None
+    opex_limits_orders: bool = True  # false: it is told where it is exceeded, and keeps no order away
 
 
 class Event(_Strict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
 from aifactory.inputs.findings import Finding, Tables
@@ -12,6 +13,8 @@ from aifactory.inputs.resources import data_dir
 
 #: Beyond this many times the dearest other offer, or below the cheapest divided by it, a price is doubted.
 FAR = 2.0
+#: So many times the median of the same way to pay, where as many offers of it are known, are doubted too: lists differ by less than 2.3 (catalogue, 2026-10).
+FAR_OF_MEDIAN, ENOUGH_OFFERS = 2.5, 5
 #: Days after the last window of demand from which the date of a price is doubted.
 MOST_DAYS_AHEAD = 366
 RENT, OUTLAY = "usd_per_accelerator_hour", "usd_per_accelerator"
@@ -29,8 +32,8 @@ def doubted_prices(rows: pd.DataFrame, accelerators: pd.DataFrame) -> Iterator[D
 
     Yields
     ------
-    Rents (spot prices aside) beyond `FAR` times the range of all rents, purchases above `FAR` times the dearest: used
-    kit may be cheap. Where the price divided by the accelerators of a node lies in the range, the rule says so.
+    Rents (spot prices aside) beyond `FAR` times the range of all rents or `FAR_OF_MEDIAN` times the median of their way to pay, purchases above `FAR`
+    times the dearest: used kit may be cheap. Where the price divided by the accelerators of a node lies in the range, the rule says so.
     """
     known = bundled_prices()
     if "price_id" in rows:
@@ -41,13 +44,18 @@ def doubted_prices(rows: pd.DataFrame, accelerators: pd.DataFrame) -> Iterator[D
         if column not in rows:
             continue
         bands = known.groupby("accelerator_id")[column].agg(["min", "max", "count"])
+        usual = known.groupby(["accelerator_id", "purchase_option"])[column].agg(["median", "count"])
+        usual = usual.loc[usual["count"] >= ENOUGH_OFFERS, "median"].to_dict()
         priced = rows[(rows[column] > 0) & rows["accelerator_id"].isin(bands.index[bands["count"] > 0])]
-        for row, value, chip in zip(priced.index, priced[column], priced["accelerator_id"], strict=True):
+        for row, value, chip, option in zip(
+            priced.index, priced[column], priced["accelerator_id"], priced["purchase_option"], strict=True
+        ):
             low, high, offers = bands.loc[chip]
-            if (low / FAR <= value or column == OUTLAY) and value <= high * FAR:
+            most = min(high * FAR, usual.get((chip, option), np.inf) * FAR_OF_MEDIAN)
+            if (low / FAR <= value or column == OUTLAY) and value <= most:
                 continue
             node = int(nodes.get(chip, 1))
-            whole = node > 1 and low / FAR <= value / node <= high * FAR
+            whole = node > 1 and low / FAR <= value / node <= most
             asked = (
                 f"; is it the price of a node of {node}? An accelerator of it costs {value / node:.4g}" if whole else ""
             )
@@ -71,4 +79,5 @@ def prices_dated_ahead(tables: Tables, _plan: Plan) -> Iterator[Finding]:
 
 def bundled_prices() -> pd.DataFrame:
     """Prices an hour and an accelerator of the catalogue."""
-    return pd.read_csv(data_dir() / "catalogue" / "prices.csv", usecols=["price_id", "accelerator_id", RENT, OUTLAY])
+    columns = ["price_id", "accelerator_id", "purchase_option", RENT, OUTLAY]
+    return pd.read_csv(data_dir() / "catalogue" / "prices.csv", usecols=columns)

@@ -35,7 +35,7 @@ from aifactory.fleet.orders import FLEXIBLE, OWNED, Orders, cheapest_decisions, 
 from aifactory.fleet.placed import PLACE, Placed, placed_before
 from aifactory.fleet.stand_in import period_shapes
 from aifactory.fleet.streams import ABOUT_POOLS, EXPECTED, Streams, build_streams, busiest, owned_accelerators
-from aifactory.fleet.terms import Offers, Terms, build_terms, longest_lead, read_offers
+from aifactory.fleet.terms import BOUGHT, Offers, Terms, build_terms, longest_lead, read_offers
 from aifactory.fleet.widths import jobs_to_go_by
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
@@ -208,7 +208,8 @@ def price_pools(market: Market, streams: Streams, prices: pd.DataFrame) -> Price
         whole, np.where(load.level <= placed.accelerators + TOLERANCE, node_counts(load.level, sizes), 0)
     )
     placed = replace(placed, accelerators=np.maximum(placed.accelerators, nodes * sizes))
-    offers = _admissible(read_offers(prices, streams.pools, plan, longest_lead(market.prices)), streams, room)
+    read = read_offers(prices, streams.pools, plan, longest_lead(market.prices))
+    offers = _admissible(read, streams, room, buys_nothing=plan.budget.capex_usd_per_year == 0)
     owned = slots.number < nodes[:, slots.pool]
     lacking = slots.total((load.held & ~owned) * slots.size, pools).max(axis=0, initial=0.0)
     terms = build_terms(offers, slots, plan, lacking)
@@ -320,13 +321,15 @@ def _room(market: Market, streams: Streams) -> np.ndarray:
     return has_room(streams.pools, market.ws.plan, market.ws.table("accelerators"), stands)
 
 
-def _admissible(offers: Offers, streams: Streams, room: np.ndarray) -> Offers:
+def _admissible(offers: Offers, streams: Streams, room: np.ndarray, *, buys_nothing: bool) -> Offers:
     """What works at the edge stands on an own site: hours of a cloud region are no offer for it. Where a site has no `room` [P], nothing is bought or leased."""
     edge = _by_pool(streams, (streams.table["workload_class"] == EDGE_CLASS).to_numpy(dtype=float)) > 0
     cloud = np.array([option not in OWN_SITE_OPTIONS for option in COMMITTED_OPTIONS])
+    barred = np.where(cloud[:, None], edge, ~room)
+    barred[BOUGHT] |= buys_nothing
     return replace(
         offers, on_demand=np.where(edge, np.inf, offers.on_demand), spot=np.where(edge, np.inf, offers.spot),
-        rent=np.where(np.where(cloud[:, None], edge, ~room), np.nan, offers.rent),
+        rent=np.where(barred, np.nan, offers.rent),
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -11,7 +12,7 @@ from aifactory.buyplan.ledger import PORTING, REWORK
 from aifactory.errors import InputError
 from aifactory.finance.tco import CONTINGENCY, OVERHEADS
 from aifactory.inputs.checks import CHECKS, check_tables
-from aifactory.inputs.demand_checks import far_windows, moved_windows
+from aifactory.inputs.demand_checks import far_months, far_windows, moved_windows
 from aifactory.inputs.findings import CHECK_COLUMNS, Finding, findings_frame
 from aifactory.inputs.plan_checks import OWN_LINES
 from aifactory.inputs.region_checks import misspelt_providers, unserved_prices
@@ -672,7 +673,7 @@ SUSPECT = {
     ),
     "two prices of one offer on one day": (
         "one_price_an_offer",
-        add("prices.csv", PRICE_HEAD + PRICE.format("p1", "on_demand", 2) + PRICE.format("p2", "on_demand", 3)),
+        add("prices.csv", PRICE_HEAD + PRICE.format("p1", "on_demand", 2) + PRICE.format("p2", "on_demand", 2.1)),
         "prices, row 3, column 'price_id': value 'p2': another price of this offer on the same day stands above; the lowest "
         "is used, keep the one that holds",
     ),
@@ -947,6 +948,29 @@ def test_a_window_far_above_its_use_case_is_named_with_its_row():
     assert found[3].startswith("is 1e+14 times the 95th percentile of chat in eu (10): it counts, check its unit")
     assert list(far_windows(windows.head(10))) == []
     assert list(far_windows(windows.assign(service_units=0.0))) == []
+
+
+def test_a_month_in_another_unit_is_named():
+    """Ten units an hour in four months: in thousands or thousandths one of them stands alone; a launch grows from little, and is no slip."""
+    start = pd.date_range("2026-01-01", "2026-04-30", freq="D", tz="UTC")
+    windows = pd.DataFrame(
+        {
+            "use_case_id": "chat",
+            "region": "eu",
+            "window_minutes": 1440,
+            "window_start_utc": start,
+            "service_units": 240.0,
+        }
+    )
+    assert list(far_months(windows)) == []
+    april, january = start.month == 4, start.month == 1
+    (more,) = far_months(windows.assign(service_units=np.where(april, 240e3, 240.0)))
+    assert more[:3] == (92, "service_units", "2026-04")
+    assert "1e+04 units an hour on average, 1e+03 times as many as in any other month of chat in eu (10)" in more[3]
+    (less,) = far_months(windows.assign(service_units=np.where(april, 0.24, 240.0)))
+    assert "1e+03 times as few" in less[3]
+    assert list(far_months(windows.assign(service_units=np.where(january, 0.24, 240.0)))) == []
+    assert list(far_months(windows[start.month < 3].assign(service_units=lambda rows: rows.index + 1.0))) == []
 
 
 def test_days_from_local_midnight_are_named_with_what_the_change_of_clocks_does():
