@@ -10,12 +10,12 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.reserve_curve import Place, SizedReserve, quickest_weeks, target_of
 from aifactory.demand.chain_factors import factor_doubts
 from aifactory.demand.chain_reserve import PUBLIC_HOURS, ChainReserve, levels_of, plan_chain
 from aifactory.demand.scenario_inputs import read_workloads, settings_of
 from aifactory.demand.scenarios import WEEKS_PER_MONTH, Paths, simulate_paths
 from aifactory.fleet.allowed_wait import TRAINING_CLASSES, allowed_wait, spread_round
+from aifactory.fleet.risk_reserve import Place, SizedReserve, quickest_weeks, target_of
 from aifactory.fleet.stand_in import ANY_CLASS, period_shapes, stand_in_shapes
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
@@ -29,7 +29,7 @@ def size_chain_streams(
 
     Parameters
     ----------
-    choice, prices : as of `reserve_curve.size_stream_reserves`; work in accelerator-hours waits and is left out.
+    choice, prices : as of `risk_reserve.size_stream_reserves`; work in accelerator-hours waits and is left out.
     by_hours : places whose reserve is known from hours of their own.
     """
     workloads, regions = read_workloads(inventory.demand_basis, ws.plan, ws.period)

@@ -45,7 +45,7 @@ from aifactory.buyplan.platforms import on_platforms
 from aifactory.buyplan.ports import platform_classes
 from aifactory.buyplan.prepare import Prepared, Setting, setting_of
 from aifactory.buyplan.reasons import with_reasons
-from aifactory.buyplan.reserve_curve import in_places, known_from, with_reserves
+from aifactory.buyplan.reserve_curve import in_places, with_reserves
 from aifactory.buyplan.returns import ReturnsBasis, returns_basis
 from aifactory.buyplan.scenario_orders import solve_over_paths
 from aifactory.buyplan.sizes import sizes_frame
@@ -65,6 +65,7 @@ from aifactory.buyplan.triggers import with_triggers
 from aifactory.buyplan.what_ifs import what_ifs_frame
 from aifactory.demand.scenarios import Paths
 from aifactory.fleet.need import need_frame
+from aifactory.fleet.risk_reserve import known_from
 from aifactory.fleet.streams import NO_PLATFORM, Streams, not_sized_sentences
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.hosted import RUNS_HOSTED

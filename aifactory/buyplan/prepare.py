@@ -13,7 +13,6 @@ from aifactory.buyplan.case import Case, build_case, rebuilt
 from aifactory.buyplan.chain_streams import size_chain_streams
 from aifactory.buyplan.job_capacity import queue_capacity
 from aifactory.buyplan.moves import Move
-from aifactory.buyplan.reserve_curve import Place, SizedReserve, over_average, size_stream_reserves
 from aifactory.buyplan.staying import Staying
 from aifactory.buyplan.until_ported import UntilPorted, until_ported
 from aifactory.buyplan.waiting import job_seconds, with_waiting
@@ -22,6 +21,7 @@ from aifactory.demand.forecast import simulate_demand
 from aifactory.finance.prices import KEYS, offers_of, price_table
 from aifactory.fleet.node_sizes import in_other_nodes, with_sizes
 from aifactory.fleet.placed import PLACE, placed_before
+from aifactory.fleet.risk_reserve import Place, SizedReserve, over_average, size_stream_reserves
 from aifactory.fleet.stand_in import period_shapes
 from aifactory.fleet.streams import (
     NO_PLATFORM,

@@ -18,9 +18,9 @@ import pandas as pd
 
 from aifactory.benchmark.chance import OF_TRACE
 from aifactory.buyplan.job_capacity import JOB_QUEUE
-from aifactory.buyplan.reserve_curve import DEMAND_CHAIN
 from aifactory.demand.reserve_money import with_one_pool_down
 from aifactory.fleet.allowed_wait import TRAINING_CLASSES
+from aifactory.fleet.risk_reserve import DEMAND_CHAIN
 from aifactory.fleet.sites import held_in_sites
 from aifactory.fleet.streams import EXPECTED, Streams, busiest, launch_months
 from aifactory.inputs.plan import Plan

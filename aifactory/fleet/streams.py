@@ -395,8 +395,8 @@ def _reserve(
     covered. In launch months it is at least the plan's highest ratio.
     """
     wanted = np.full(rule.shape, np.nan)
-    for at, place in enumerate(zip(table["use_case_id"], table["region"], strict=True)):
-        wanted[:, at] = capacity_over_average.get(place, np.nan)
+    for at, cell in enumerate(zip(table["use_case_id"], table["region"], table["accelerator_id"], strict=True)):
+        wanted[:, at] = capacity_over_average.get(cell, capacity_over_average.get(cell[:2], np.nan))
     peak = shape.max(axis=1, initial=1.0)
     ratio = np.maximum(wanted, 1.0) / peak - 1.0
     known = np.isfinite(ratio) & ~table["movable"].to_numpy()

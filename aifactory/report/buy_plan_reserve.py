@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from aifactory.buyplan import BuyPlan
-from aifactory.buyplan.reserve_curve import DEMAND_CHAIN, HOURS_PER_WEEK, STREAM
+from aifactory.buyplan.reserve_curve import STREAM
+from aifactory.fleet.risk_reserve import DEMAND_CHAIN, HOURS_PER_WEEK
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Figure, Group, bullets, figure, group, section, table

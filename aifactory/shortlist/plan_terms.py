@@ -33,6 +33,7 @@ from aifactory.fleet.node_sizes import MOST_NODES, cheapest_sizes, most_at_once,
 from aifactory.fleet.nodes import TOLERANCE, Load, Slots, build_load, build_slots, node_counts
 from aifactory.fleet.orders import FLEXIBLE, OWNED, Orders, cheapest_decisions, committed_first, follow, rented_usd
 from aifactory.fleet.placed import PLACE, Placed, placed_before
+from aifactory.fleet.risk_reserve import held_capacity
 from aifactory.fleet.stand_in import period_shapes
 from aifactory.fleet.streams import ABOUT_POOLS, EXPECTED, Streams, build_streams, busiest, owned_accelerators
 from aifactory.fleet.terms import BOUGHT, Offers, Terms, build_terms, longest_lead, read_offers
@@ -71,6 +72,8 @@ class Market:
     shares: Mapping[tuple[str, str], float]  # of what stands on today's platform, by use case and region
     #: [T + 1] accelerators that each of those whose platform of today it is needs there, by region and accelerator
     needs: Mapping[tuple[str, str], Mapping[str, np.ndarray]] = field(default_factory=dict)
+    #: capacity to hold over the average of the period by use case, region and accelerator; the plan's ratios without one
+    held: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
 
     def without(self, gone: Collection[str]) -> Market:
         """The same after some use cases left their platform of today: what stood to them stands to those that stay, else to all."""
@@ -92,7 +95,9 @@ def market_of(ws: Workspace, inventory: Inventory, today: pd.Series, capacity: p
     offers = offers_of(ws)
     shapes = period_shapes(ws, inventory.demand_profile)
     shares = standing_shares(inventory.demand_profile, today, capacity)
-    market = Market(ws, inventory, node_offers(offers, ws.plan, ws.as_of), today, shapes, shares)
+    prices = node_offers(offers, ws.plan, ws.as_of)
+    held = held_capacity(ws, inventory, capacity[KEYS], prices)
+    market = Market(ws, inventory, prices, today, shapes, shares, held=held)
     return replace(market, needs=resident_needs(market, capacity))
 
 
@@ -246,7 +251,7 @@ def streams_alone(market: Market, cells: pd.DataFrame) -> Streams:
     streams = build_streams(
         ws.plan, ws.period, forecast=inventory.forecast, demand_profile=profile, tokens=tokens, use_cases=use_cases,
         accelerators=ws.table("accelerators"), choice=known[KEYS], capacity=known,
-        shapes=market.shapes, jobs=jobs_to_go_by(ws, profile),
+        shapes=market.shapes, jobs=jobs_to_go_by(ws, profile), capacity_over_average=market.held,
     )  # fmt: skip
     table = streams.table.assign(pool=np.arange(len(streams.table)))
     about = ws.table("accelerators").set_index("accelerator_id").reindex(columns=ABOUT_POOLS)

@@ -8,9 +8,9 @@ from bp_company import PERIOD, WAITS, make_inputs, make_plan
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aifactory.buyplan.reserve_curve import size_stream_reserves
 from aifactory.fleet.allowed_wait import spread_over, spread_round
 from aifactory.fleet.guests import guest_of, with_guests
+from aifactory.fleet.risk_reserve import size_stream_reserves
 from aifactory.fleet.streams import build_streams
 
 HOUR_MS = 3_600_000.0

@@ -10,7 +10,8 @@ from aifactory.benchmark import build_benchmark
 from aifactory.benchmark.capacity import output_tokens_per_unit
 from aifactory.buyplan import build_buy_plan
 from aifactory.buyplan.chain_streams import size_chain_streams
-from aifactory.buyplan.reserve_curve import DEMAND_CHAIN, hourly_price
+from aifactory.buyplan.reserve_curve import hourly_price
+from aifactory.fleet.risk_reserve import DEMAND_CHAIN
 from aifactory.inputs.plan import PortUnderWay
 from aifactory.inventory import build_inventory
 from aifactory.inventory.chains import stated_lengths

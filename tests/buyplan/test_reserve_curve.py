@@ -9,19 +9,18 @@ from bp_company import PERIOD, WAITS, make_inputs, make_plan
 
 from aifactory.buyplan import build_buy_plan
 from aifactory.buyplan.plan import with_dates
-from aifactory.buyplan.reserve_curve import (
-    CURVE,
+from aifactory.buyplan.reserve_curve import CURVE, SUMMARY, hourly_price, with_reserves
+from aifactory.finance.prices import offers_of, price_table
+from aifactory.fleet.risk_reserve import (
     DEFAULT_LEAD_WEEKS,
-    SUMMARY,
     at_todays_level,
-    hourly_price,
+    held_capacity,
     over_average,
     quickest_weeks,
     size_stream_reserves,
     target_of,
-    with_reserves,
 )
-from aifactory.fleet.streams import build_streams
+from aifactory.fleet.streams import _reserve, build_streams
 from aifactory.inputs.plan import Launch
 from aifactory.inventory.forecast_scores import score_forecasts
 from aifactory.report.buy_plan_page import capacity_section
@@ -283,3 +282,34 @@ def test_sites_that_stand_alone_hold_whole_nodes_at_each_step(plan, mini_ws, sta
     assert apart.reserves.query(mine)["accelerators"].item() == 40.0
     other = "use_case_id != 'chat' or region != 'us'"
     pd.testing.assert_frame_equal(shared.reserve_curve.query(other), apart.reserve_curve.query(other))
+
+
+def test_a_cell_of_the_shortlist_holds_what_the_plan_would_hold_on_it(mini_ws, mini_stages):
+    """Whichever platform is chosen: the same hours, target and lead time give the same capacity; jobs have none."""
+    ws, inventory = mini_ws, mini_stages.inventory
+    prices = price_table(offers_of(ws), ws.plan, ws.as_of)
+    names = ["nvidia-h100-sxm", "nvidia-a100-80-sxm", "google-tpu-v6e"]
+    cases = ws.table("use_cases")["use_case_id"]
+    cells = pd.DataFrame([(case, name) for case in cases for name in names], columns=["use_case_id", "accelerator_id"])
+    held = held_capacity(ws, inventory, cells, prices)
+    assert held
+    for name in names:
+        chosen = over_average(size_stream_reserves(ws, inventory, cells[cells["accelerator_id"] == name], prices))
+        assert {place[:2]: share for place, share in held.items() if place[2] == name} == pytest.approx(chosen)
+
+
+def test_streams_take_the_capacity_of_their_own_platform(mini_stages):
+    """Of two platforms of one use case each has its own reserve; a capacity by place alone holds for both."""
+    table = pd.DataFrame(
+        {
+            "use_case_id": "chat",
+            "region": "us",
+            "accelerator_id": ["a", "b"],
+            "movable": False,
+            "criticality": "internal",
+        }
+    )
+    rule, shape, launches = np.full((2, 2), 0.4), np.full((2, 4), [2.0, 1.0, 0.5, 0.5]), np.zeros((2, 2), dtype=bool)
+    one = _reserve(table, rule, shape, {("chat", "us", "a"): 1.8, ("chat", "us", "b"): 2.4}, launches)
+    np.testing.assert_allclose(one, [[-0.1, 0.2], [-0.1, 0.2]])
+    np.testing.assert_allclose(_reserve(table, rule, shape, {("chat", "us"): 2.2}, launches), 0.1)

@@ -11,9 +11,9 @@ from bp_company import PERIOD, WAITS, make_case, make_inputs, make_plan
 from aifactory.benchmark.chance import LIMIT, MEASURED, NOTHING, OF_TRACE
 from aifactory.buyplan.caveats import _evidence_warnings
 from aifactory.buyplan.futures import block_demand
-from aifactory.buyplan.reserve_curve import OWN_HOURS
 from aifactory.buyplan.sizes import _first_months, _slo, sizes_frame
 from aifactory.fleet.need import need_frame
+from aifactory.fleet.risk_reserve import OWN_HOURS
 from aifactory.fleet.streams import build_streams, busiest
 from aifactory.serving.staffing import chance_factor
 
