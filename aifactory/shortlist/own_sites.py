@@ -48,7 +48,7 @@ def _taken(
     plan: Plan,
     accelerators: pd.DataFrame,
 ) -> dict[str, tuple[float, float]]:
-    """Least kW and servers that stand on the own site of each region in a month to come."""
+    """Least kW and servers that stand on the own site of each region in a month to come; cards that are sold one by one may share servers and count as none."""
     places = pd.DataFrame([*book[PLACE].itertuples(index=False, name=None), *owned], columns=PLACE).drop_duplicates(
         ignore_index=True
     )
@@ -57,7 +57,8 @@ def _taken(
     stand = placed_before(book, owned, places, months, plan).on_site[1:]
     counted = ~in_field(places["platform_class"])
     kw = np.where(counted, connected_kw(places["tdp_w"].fillna(0.0), plan), 0.0)
-    servers = np.ceil(stand / places["accelerators_per_node"].fillna(1).to_numpy() - TOLERANCE) * counted
+    size = places["accelerators_per_node"].fillna(1).to_numpy()
+    servers = np.ceil(stand / size - TOLERANCE) * (counted & (size > 1))
     found = {}
     for region, rows in places.groupby("region").indices.items():
         found[region] = float((stand * kw)[:, rows].sum(axis=1).min()), float(servers[:, rows].sum(axis=1).min())
