@@ -27,6 +27,10 @@ RUNS = "benchmarks table"
 #: Latency that limits a service, in order of preference for the chart where none binds.
 METRICS = (("p95_ttft_ms", "slo_p95_ttft_ms", "p95 TTFT"), ("p95_e2e_ms", "slo_p95_e2e_ms", "p95 end-to-end"))
 MAX_CURVES, MAX_COMPARED = 3, 8
+OF_REGION = "Price is of the region"
+STANDS_IN = (
+    "Where a region has no price, one of the same provider elsewhere stands in (no): ask for a quote before it counts."
+)
 
 
 def measured(bench: Benchmark) -> pd.DataFrame:
@@ -209,11 +213,12 @@ def table_capacity(ws: Workspace, bench: Benchmark) -> Block:
         "usd_per_accelerator_hour": Col("USD / h", "usd_hour"),
         "terms": Col("Terms"),
         "price_as_of": Col("Price of", "date"),
+        "exact_region": Col(OF_REGION, "bool"),
         "usd_per_1k_units": Col("USD / 1,000 units", "sig3"),
     }
     own = _with_terms(_told_by_the_hour(measured(bench)))
     return table(own, caption="Measured capacity at SLO per accelerator, and its cost", source=f"{RUNS}; prices table", as_of=as_of_range(own["as_of"]), columns=columns, max_rows=60, groups=["use_case_id", "service_unit"],
-                 note="Price is the mean over the regions that serve the use case, on demand where offered for all of the measured ones, else all in on other terms that all have, else on those each has; of several its date is the oldest.")  # fmt: skip
+                 note=f"Price is the mean over the regions that serve the use case, on demand where offered for all of the measured ones, else all in on other terms that all have, else on those each has; of several its date is the oldest. {STANDS_IN}")  # fmt: skip
 
 
 def _with_terms(rows: pd.DataFrame) -> pd.DataFrame:
@@ -258,7 +263,7 @@ def cost_section(ws: Workspace, bench: Benchmark) -> Group:
         answer = ""
     answer += "The cheapest measured platform per use case stands below; failed requests are not good units."
     columns = {"use_case_id": Col("Use case"), "accelerator_id": Col("Cheapest measured"), "service_unit": Col("Unit"), "usd_per_1k_units": Col("USD / 1,000 units", "sig3"),
-               "usd_per_million_output_tokens": Col("USD / million output tokens", "usd2"), "usd_per_accelerator_hour": Col("USD / h", "usd_hour"), "terms": Col("Terms"), "price_source": Col("Price source")}  # fmt: skip
+               "usd_per_million_output_tokens": Col("USD / million output tokens", "usd2"), "usd_per_accelerator_hour": Col("USD / h", "usd_hour"), "terms": Col("Terms"), "exact_region": Col(OF_REGION, "bool"), "price_source": Col("Price source")}  # fmt: skip
     parts.append(
         table(
             _with_terms(best),
@@ -266,7 +271,7 @@ def cost_section(ws: Workspace, bench: Benchmark) -> Group:
             source=f"{RUNS}; prices table",
             as_of=as_of_range(best["price_as_of"]),
             columns=columns,
-            note=on_other_terms(own, best),
+            note=f"{on_other_terms(own, best)} {STANDS_IN}",
         )
     )
     return group(section(question, answer), *parts)

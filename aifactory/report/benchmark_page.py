@@ -33,6 +33,8 @@ from aifactory.report.blocks import (
 )
 from aifactory.report.inventory_page import input_warnings, later_run_warnings, price_warnings, status_of
 from aifactory.report.text import as_of_range, join_words, month_name, num, pct, plural, sig3
+from aifactory.shortlist.exclusions import KEYS as EXCLUSION_KEYS
+from aifactory.shortlist.exclusions import find_exclusions
 
 __all__ = [
     "benchmark_head",
@@ -303,9 +305,11 @@ def gaps_section(ws: Workspace, bench: Benchmark) -> Group:
     cheaper = cheaper[
         cases["retire_month"].reindex(cheaper["use_case_id"]).isna().to_numpy()
     ]  # what ends is not worth a run
+    barred = pd.MultiIndex.from_frame(find_exclusions(ws, cheaper)[EXCLUSION_KEYS])
+    cheaper = cheaper[~pd.MultiIndex.from_frame(cheaper[EXCLUSION_KEYS]).isin(barred)]  # nor is what it may not use
     answer = f"{plural(len(gaps), 'pair')} of use case and platform {'was' if len(gaps) == 1 else 'were'} not measured on own prompts; {len(gaps) - len(none)} can be estimated, of {len(none)} nothing can be said."
     items = [
-        f"{row.use_case_id} on {row.accelerator_id}: estimated at {sig3(row.usd_per_1k_units)} USD per 1,000 units against {sig3(row.best)} measured."
+        f"{row.use_case_id} on {row.accelerator_id}: estimated at {sig3(row.usd_per_1k_units)} USD per 1,000 units against {sig3(row.best)} measured{'' if row.exact_region else ', at a price of another region'}."
         for row in cheaper.drop_duplicates("use_case_id").itertuples(index=False)
     ]
     if items:
