@@ -53,6 +53,18 @@ def test_orders_for_work_that_could_stay_hosted_are_firm_after_the_test():
     both = pd.DataFrame([ORDER | {"order_index": 1, "serves": whose} for whose in ("chat 90 %", "voice 100 %")])
     rules = calendar(both, tested=tested).query("kind == 'order'")["rule"].tolist()
     assert rules == ["firm once hosted models have failed their test", "firm on approval of the plan"]
+    early = both.assign(
+        order_month="2026-11",
+        start_month="2027-01",
+        order_index=[1, 3],
+        serves="chat 90 %",
+        timing="there when 8 acc end",
+    )
+    rules = (
+        calendar(early, tested=tested).query("kind == 'order'")["rule"].tolist()
+    )  # due on 6 November, tested by the 16th
+    after = "once hosted models have failed their test, which takes one person until 2026-11-16"
+    assert rules == [f"firm {after}", f"on this date, to be there when 8 acc end, {after}"]
 
 
 @given(st.integers(1, 24), st.integers(1, 12))
