@@ -186,11 +186,18 @@ def unbound_prices(orders: pd.DataFrame) -> list[str]:
         (
             -rows["commitment_usd"].sum(),
             f"The {OPTION_NAMES[option].lower()} price of {_listed(rows['accelerator_id'])} from {provider} is "
-            f"{confidence}, and {money(rows['commitment_usd'].sum())} of orders rest on it: get a binding quote before signing.",
+            f"{confidence}, and {money(rows['commitment_usd'].sum())} of orders rest on it: get a binding quote before signing.{_until_they_cost(rows)}",
         )
         for (confidence, provider, option), rows in groups
     ]
     return [sentence for _, sentence in sorted(found)]
+
+
+def _until_they_cost(orders: pd.DataFrame) -> str:
+    """How much more orders may cost over their life, resale taken off, until their last nodes no longer pay."""
+    kept = orders["cost_rise_kept"].dropna() if "cost_rise_kept" in orders else orders["commitment_usd"].iloc[:0]
+    ends = list(dict.fromkeys([percent(kept.min()), percent(kept.max())])) if len(kept) else []
+    return f" Their last nodes pay until they cost {' to '.join(ends)} more, resale taken off." if ends else ""
 
 
 def other_prompts(prompt_mix: pd.DataFrame, table: pd.DataFrame) -> list[str]:

@@ -27,7 +27,7 @@ ENDS = {"end_of_sale": "Sale ends", "end_of_support": "Support ends", "end_of_li
 LOGGED = ["date", "subject", "text", "owner_role", "status", "due", "review_date"]
 #: Orders for work that could stay hosted are signed so.
 AFTER_TEST = "once hosted models have failed their test"
-#: A use case with a smaller share of its work at a hosted model is not named.
+#: A use case with a smaller share of its work at a hosted model, or of all that is paid for hosted models, is not named.
 LEAST_HOSTED = 0.005
 #: Percent of its work from which an order names all whom it serves.
 ALL_NAMED = 95
@@ -97,6 +97,12 @@ def _duties(plan: Plan, period: str) -> list[tuple]:
     ]
 
 
+def worth_a_test(hosted: pd.DataFrame) -> pd.DataFrame:
+    """Rows of use cases that would send `LEAST_HOSTED` of their work to a hosted model and pay that much of all that is paid for such."""
+    paid = hosted["hosted_usd"] if "hosted_usd" in hosted else pd.Series(1.0, index=hosted.index)
+    return hosted[(hosted["hosted_share"] >= LEAST_HOSTED) & (paid >= LEAST_HOSTED * paid.sum())]
+
+
 def hosted_cases(decision: str, hosted: pd.DataFrame) -> list[str] | None:
     """Use cases that a decision would send to hosted models, in part, once a test is passed; none named: all of them; None without a test.
 
@@ -105,7 +111,7 @@ def hosted_cases(decision: str, hosted: pd.DataFrame) -> list[str] | None:
     """
     if not decision.startswith(TEST_FIRST):
         return None
-    return list(hosted.loc[hosted["hosted_share"] >= LEAST_HOSTED, "use_case_id"]) if len(hosted) else []
+    return list(worth_a_test(hosted)["use_case_id"]) if len(hosted) else []
 
 
 def _waits(order: object, tested: Sequence[str] | None) -> bool:

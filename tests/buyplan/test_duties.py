@@ -67,6 +67,12 @@ def test_orders_for_work_that_could_stay_hosted_are_firm_after_the_test():
     assert rules == [f"firm {after}", f"on this date, to be there when 8 acc end, {after}"]
 
 
+def test_a_use_case_of_next_to_no_money_is_not_tested():
+    """A bot that ends soon would pay USD 232 of a million: two weeks of a person are not for it."""
+    shares = pd.DataFrame({"use_case_id": ["chat", "bot"], "hosted_share": [0.7, 0.9], "hosted_usd": [1e6, 232.0]})
+    assert hosted_cases("Test hosted models on own prompts", shares) == ["chat"]
+
+
 @given(st.integers(1, 24), st.integers(1, 12))
 def test_duties_come_so_many_months_apart(every, start):
     months = duty_months(every, start, "2026-10", 60)

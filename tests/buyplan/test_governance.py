@@ -21,6 +21,7 @@ from aifactory.buyplan.caveats import (
     sale_sentences,
     support_sentences,
     surplus_sentences,
+    unbound_prices,
     warnings_list,
 )
 from aifactory.buyplan.duties import governance_frame
@@ -155,6 +156,17 @@ def test_money_and_months_in_words():
 
 def test_fiscal_years():
     assert [fiscal_year(month, 4) for month in ("2026-03", "2026-04", "2027-03")] == [2026, 2027, 2027]
+
+
+def test_beside_a_price_that_is_assumed_stands_how_much_more_its_orders_bear():
+    """Of three orders the last nodes bear 4.0 % to 23 % more; one that must stand ready bears whatever it costs."""
+    rows = [("a", 4e6, 0.04), ("b", 1e5, 0.23), ("b", 1e5, np.nan)]
+    orders = pd.DataFrame(rows, columns=["accelerator_id", "commitment_usd", "cost_rise_kept"])
+    orders = orders.assign(confidence="assumed", provider="vendor", purchase_option="purchase")
+    (text,) = unbound_prices(orders)
+    assert text.endswith("before signing. Their last nodes pay until they cost 4.0 % to 23 % more, resale taken off.")
+    assert unbound_prices(orders.tail(1))[0].endswith("get a binding quote before signing.")
+    assert unbound_prices(orders.drop(columns="cost_rise_kept"))[0].endswith("get a binding quote before signing.")
 
 
 def test_a_sound_plan_still_asks_for_quotes_and_benchmarks(tiny):
