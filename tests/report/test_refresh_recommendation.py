@@ -19,7 +19,7 @@ def review(*rows):
     names = ["action", "accelerators", "approved_month", "today_month", "approved_usd", "today_usd"]
     frame = pd.DataFrame([dict(zip(names, row, strict=True)) for row in rows], columns=names)
     frame = frame.assign(region="eu", accelerator_id="h100", purchase_option="lease")
-    return SimpleNamespace(recommendation=frame, band_triggers=step("quiet"))
+    return SimpleNamespace(recommendation=frame, band_triggers=step("quiet"), period="2026-10")
 
 
 def step(state, order_month="2027-07"):
@@ -53,6 +53,11 @@ def test_the_sentence_adds_up_money_by_action():
     text = to_do(review(*rows))
     assert "would keep USD 910 k and cancel USD 300 k." in text
     assert text.endswith("It adds USD 1.00 M within a year that was neither approved nor placed.")
+    soon = to_do(review(*rows, ("new", 2, "", "2026-11", 0.0, 90_000.0)))
+    assert soon.endswith("neither approved nor placed: USD 90.0 k of the USD 600 k that it orders by January 2027.")
+    assert "to be placed" not in text
+    late = to_do(review(*rows, ("defer", 8, "2026-08", "2026-11", 250_000.0, 260_000.0)))
+    assert "cancel USD 300 k. USD 250 k of them were to be placed by October 2026." in late
     shown = _recommendation(WS, review(*rows))[0].text
     assert "Lease" in shown and "Jan 2027" in shown
 
