@@ -104,8 +104,8 @@ def _late_sentences(case: Case, answer: Answer) -> list[str]:
                 else "nothing can be ordered"
             )
             found.append(
-                f"{where} cannot be had in time: no hours are rented there and {arrives}, so that up to {three_digits(early.max())} "
-                f"accelerators are missing for {whose} ({early.sum() * HOURS_PER_MONTH:,.0f} accelerator-hours). Ways out: "
+                f"{where} cannot be had in time: no hours are rented there and {arrives}, so that work of up to {three_digits(early.max())} "
+                f"accelerators in the mean of a month is missed for {whose} ({early.sum() * HOURS_PER_MONTH:,.0f} accelerator-hours in all; in the busiest hours, with reserve, more are lacking). Ways out: "
                 f"a lead time shorter by {counted(first - 1 - int((early > 0).argmax()), 'month')}, an offer of rented hours, or another platform until then."
             )
         if (later > 0).any():

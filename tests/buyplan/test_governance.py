@@ -379,7 +379,7 @@ def test_unserved_demand(tiny):
     units = case.streams.units.copy()
     units[:, :7, (case.streams.table["use_case_id"] == "train").to_numpy()] = 0.0  # starts once the order serves
     said = warned(rebuilt(case, case.plan, replace(case.streams, units=units)))
-    assert "are missing for chat (" in said
+    assert "in the mean of a month is missed for chat (" in said and "with reserve, more are lacking" in said
     once = case.streams.units.copy()
     once[:, 1:6] = 0.0
     once[:, 3] = case.streams.units[:, 3]  # January alone, of November to March

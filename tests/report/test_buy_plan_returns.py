@@ -139,6 +139,24 @@ def test_the_worth_of_a_benchmark_over_the_choice_of_platform_is_said_once():
     assert page.platform_sentence(None) == page.platform_sentence(frame.iloc[:0]) == ""
 
 
+def test_firm_orders_that_a_benchmark_may_change_come_after_it():
+    """Of four orders one is for the use case of the best benchmark alone and firm."""
+    best = pd.DataFrame(
+        {"use_case_id": ["a", "b"], "accelerator_id": ["x", "z"], "net_usd": [2e6, 5e5], "cost_usd": 9e3}
+    )
+    rows = [(1, "baseline", "a 100 %", "2026-11"), (1, "baseline", "b 100 %", "2026-11"), (9, "growth", "a 100 %", "2027-07"), (1, "growth", "a 60 %, b 40 %", "2026-11")]  # fmt: skip
+    orders = pd.DataFrame(rows, columns=["order_index", "band", "serves", "order_month"]).assign(commitment_usd=60e3)
+    told = page.due_before(SimpleNamespace(orders=orders), best).replace("\xa0", " ")
+    assert told == " Firm orders of USD 60.0 k from November 2026 on are for a alone: run it before they are signed."
+    for plan, knowledge in (
+        (orders.tail(2), best),
+        (orders, best.assign(net_usd=-1.0)),
+        (orders, None),
+        (orders[["band"]], best),
+    ):
+        assert page.due_before(SimpleNamespace(orders=plan), knowledge) == ""
+
+
 def test_the_first_screen_says_how_often_the_plan_loses_money(mini_ws, mini_stages):
     plan = mini_stages.plan
     returns = draw_returns(plan.returns, draws=500)
