@@ -60,7 +60,7 @@ def governance_frame(
     tested : use cases of `hosted_cases`, whose orders wait for a test of hosted models; none: there is no test.
     """
     owner = plan.assumptions["planning_utilization"].owner_role
-    test = hosted_test(tested, orders, plan, period)
+    test = [*hosted_test(tested, orders, plan, period), *_approval(orders, plan, owner)]
     rows = [*_duties(plan, period), *_orders(orders, owner, tested, end_of_test(tested, plan, period)), *test, *ports]
     if lifecycle is not None:
         held = {*in_use, *(orders["accelerator_id"] if len(orders) else ())}
@@ -145,6 +145,14 @@ def _orders(orders: pd.DataFrame, owner: str, tested: Sequence[str] | None, done
         place = "|".join(str(getattr(order, column)) for column in ORDER_PLACE)
         rows.append((_latest(order), name, owner, rule, ORDER, f"order|{place}|{nth}"))
     return rows
+
+
+def _approval(orders: pd.DataFrame, plan: Plan, owner: str) -> list[tuple]:
+    """The approval that firm orders wait for, on the day on which the first of them is due, by whoever approves plans."""
+    due = [_latest(order) for order in orders[is_firm(orders)].itertuples()] if len(orders) else []
+    owners = [duty.owner_role for duty in plan.governance if "approval" in duty.name.lower()]
+    rule = "the first order that is firm on approval is due"
+    return [(min(due), "Approve this plan", (*owners, owner)[0], rule, DECISION, "approval")] if due else []
 
 
 def days_of_test(tested: Sequence[str] | None, plan: Plan) -> int:
