@@ -54,6 +54,22 @@ def cheapest(own: pd.DataFrame) -> pd.DataFrame:
     return ranked.drop_duplicates("use_case_id").sort_values("use_case_id").drop(columns="alike")
 
 
+def cost_not_proven(own: pd.DataFrame, best: pd.DataFrame) -> list[str]:
+    """Use cases of which another accelerator on the terms of the `cheapest` may cost less within the ranges of capacity.
+
+    At capacity c of [low, high] a unit costs usd x c / high to usd x c / low.
+    """
+    rate, usd = own["units_per_s_per_accelerator"], own["usd_per_1k_units"]
+    priced = own.assign(least=usd * rate / own["high"], most=usd * rate / own["low"])[usd.notna() & (rate > 0)]
+    found = []
+    for row in best.itertuples():
+        mine = priced[(priced["use_case_id"] == row.use_case_id) & (priced["purchase_option"] == row.purchase_option)]
+        ours = mine["accelerator_id"] == row.accelerator_id
+        if (mine.loc[~ours, "least"] <= mine.loc[ours, "most"].max()).any():
+            found.append(str(row.use_case_id))
+    return found
+
+
 def on_other_terms(own: pd.DataFrame, best: pd.DataFrame) -> str:
     """What costs less than the `cheapest` of its use case on terms that most of its accelerators do not have, in a sentence."""
     compared = "Compared on the terms that most of the accelerators of a use case are priced on"
@@ -262,6 +278,12 @@ def cost_section(ws: Workspace, bench: Benchmark) -> Group:
     else:
         answer = ""
     answer += "The cheapest measured platform per use case stands below; failed requests are not good units."
+    close = cost_not_proven(own, best)
+    answer += (
+        f" For {join_words(close)} that is not proven: another may cost less within the ranges of capacity."
+        if close
+        else ""
+    )
     columns = {"use_case_id": Col("Use case"), "accelerator_id": Col("Cheapest measured"), "service_unit": Col("Unit"), "usd_per_1k_units": Col("USD / 1,000 units", "sig3"),
                "usd_per_million_output_tokens": Col("USD / million output tokens", "usd2"), "usd_per_accelerator_hour": Col("USD / h", "usd_hour"), "terms": Col("Terms"), "exact_region": Col(OF_REGION, "bool"), "price_source": Col("Price source")}  # fmt: skip
     parts.append(

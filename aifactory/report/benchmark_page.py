@@ -12,6 +12,7 @@ from aifactory.report.benchmark_capacity import (
     capacity_section,
     chart_curve,
     cheapest,
+    cost_not_proven,
     cost_section,
     curves_section,
     energy_section,
@@ -88,10 +89,14 @@ def finding(bench: Benchmark) -> str:
     text += f", {doubted} of them with a rule not kept (unverified)" if doubted else ""
     text += f", on {plural(own['accelerator_id'].nunique(), 'accelerator')}."
     text += f" Production contradicts the runs of {join_words(refuted[:3])}." if refuted else ""
-    return (
-        text
-        + f" {named.index[0]} is cheapest at the SLO for {named.iloc[0]} of {plural(len(cheap), 'use case')} that {'was' if len(cheap) == 1 else 'were'} measured."
-    )
+    if cheap.empty:
+        return f"{text} None of what was measured has a price."
+    text += f" {named.index[0]} is cheapest at the SLO for {named.iloc[0]} of {plural(len(cheap), 'use case')} that {'was' if len(cheap) == 1 else 'were'} measured"
+    text += " by the price of an hour; what is bought and shared may rank otherwise, see the shortlist."
+    close, away = len(cost_not_proven(own, cheap)), int((~cheap["exact_region"].astype(bool)).sum())
+    doubts = [f"for {close} it is not proven"] if close else []
+    doubts += [f"for {away} the price is of another region"] if away else []
+    return text + (f" Which is cheapest: {join_words(doubts)}." if doubts else "")
 
 
 def once(runs: pd.DataFrame) -> pd.DataFrame:

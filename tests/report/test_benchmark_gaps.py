@@ -135,3 +135,12 @@ def test_no_run_is_proposed_where_the_use_case_may_not_go_and_a_price_of_elsewhe
     cases = mini_ws.table("use_cases").assign(allowed_regions="eu")
     bound = replace(mini_ws, tables={**mini_ws.tables, "use_cases": cases})
     assert "aws-trainium1: estimated at" not in str(gaps_section(bound, cells))
+
+
+def test_the_headline_says_what_is_doubtful_of_the_cheapest(bench):
+    priced = bench.capacity.assign(exact_region=False)
+    said = finding(replace(bench, capacity=priced))
+    assert "by the price of an hour" in said and "the price is of another region" in said
+    assert "another region" not in finding(replace(bench, capacity=priced.assign(exact_region=True)))
+    none = finding(replace(bench, capacity=priced.assign(usd_per_1k_units=float("nan"))))
+    assert none.endswith("None of what was measured has a price.")
