@@ -92,7 +92,7 @@ def finding(bench: Benchmark) -> str:
     if cheap.empty:
         return f"{text} None of what was measured has a price."
     text += f" {named.index[0]} is cheapest at the SLO for {named.iloc[0]} of {plural(len(cheap), 'use case')} that {'was' if len(cheap) == 1 else 'were'} measured"
-    text += " by the price of an hour; what is bought and shared may rank otherwise, see the shortlist."
+    text += ", by the price of an hour; what is bought and shared may rank otherwise, see the shortlist."
     close, away = len(cost_not_proven(own, cheap)), int((~cheap["exact_region"].astype(bool)).sum())
     doubts = [f"for {close} it is not proven"] if close else []
     doubts += [f"for {away} the price is of another region"] if away else []

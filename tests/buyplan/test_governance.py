@@ -23,6 +23,7 @@ from aifactory.buyplan.caveats import (
     surplus_sentences,
     unbound_prices,
     warnings_list,
+    with_open_decisions,
 )
 from aifactory.buyplan.duties import governance_frame
 from aifactory.buyplan.governance import (
@@ -301,6 +302,28 @@ def test_capacity_that_was_measured_with_other_prompts_is_named():
     (told,) = other_prompts(mix, table)
     assert told.startswith("The capacity of gpu for chat was measured with inputs of 2,700 tokens on average, production has 3,920: it may be lower.")  # fmt: skip
     assert other_prompts(mix[:0], table) == []
+    assert told.endswith("Repeat the runs before orders for it are signed.")
+    orders = pd.DataFrame({"accelerator_id": ["gpu", "gpu", "other"], "order_month": ["2027-02", "2026-12", "2026-11"]})
+    assert other_prompts(mix, table, orders)[0].endswith("are signed, the first in December 2026.")
+
+
+def test_what_would_no_longer_be_used_names_the_decision_that_is_open_about_it():
+    """A pilot pool with an open decision, a pool whose decision is done, and accelerators of another region."""
+    pools = pd.DataFrame(
+        [("pilot", "eu", "tpu"), ("old", "eu", "gpu")], columns=["pool_id", "region", "accelerator_id"]
+    )
+    rows = [
+        ("pilot", "open", "2027-01-15", "Pilot goes on."),
+        ("old", "done", None, "Sold."),
+        ("prices", "open", None, "Ask."),
+    ]
+    log = pd.DataFrame(rows, columns=["subject", "status", "due", "text"]).assign(
+        due=lambda f: pd.to_datetime(f["due"])
+    )
+    said = [f"4 {name} in {place} would no longer be used: return them." for name, place in (("tpu installed", "eu"), ("gpu installed", "eu"), ("tpu installed", "us"))]  # fmt: skip
+    told = with_open_decisions(said, log, pools)
+    assert told == [f"{said[0]} Still to be decided, due 2027-01-15: Pilot goes on.", *said[1:]]
+    assert with_open_decisions(said, log[:0], pools[:0]) == said
 
 
 def test_unverified_specification(tiny):
