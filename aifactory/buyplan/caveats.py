@@ -35,6 +35,7 @@ SURPLUS_SHARE = 0.25
 #: Share by which lengths of the runs differ from production from which a reader must be told.
 OTHER_PROMPTS = 0.25
 OFFER = ["accelerator_id", "region", "purchase_option"]
+NO_LONGER = "would no longer be used"
 
 
 def warnings_list(
@@ -106,8 +107,8 @@ def _late_sentences(case: Case, answer: Answer) -> list[str]:
                 else "nothing can be ordered"
             )
             found.append(
-                f"{where} cannot be had in time: no hours are rented there and {arrives}, so that up to {three_digits(early.max())} "
-                f"accelerators are missing for {whose} ({early.sum() * HOURS_PER_MONTH:,.0f} accelerator-hours). Ways out: "
+                f"{where} cannot be had in time: no hours are rented there and {arrives}, so that work of up to {three_digits(early.max())} "
+                f"accelerators in the mean of a month is missed for {whose} ({early.sum() * HOURS_PER_MONTH:,.0f} accelerator-hours in all; in the busiest hours, with reserve, more are lacking). Ways out: "
                 f"a lead time shorter by {counted(first - 1 - int((early > 0).argmax()), 'month')}, an offer of rented hours, or another platform until then."
             )
         if (later > 0).any():
@@ -178,7 +179,7 @@ def before_signing(
 ) -> list[str]:
     """What most of the money of the orders hangs on: kit no longer sold new, the dearest prices that nobody is bound to, runs with other prompts."""
     sold, prices = (sale_sentences(orders, lifecycle), unbound_prices(orders)) if len(orders) else ([], [])
-    return [*sold, *prices[:1], *other_prompts(prompt_mix, table), *prices[1:]]
+    return [*sold, *prices[:1], *other_prompts(prompt_mix, table, orders), *prices[1:]]
 
 
 def unbound_prices(orders: pd.DataFrame) -> list[str]:
@@ -188,26 +189,36 @@ def unbound_prices(orders: pd.DataFrame) -> list[str]:
         (
             -rows["commitment_usd"].sum(),
             f"The {OPTION_NAMES[option].lower()} price of {_listed(rows['accelerator_id'])} from {provider} is "
-            f"{confidence}, and {money(rows['commitment_usd'].sum())} of orders rest on it: get a binding quote before signing.",
+            f"{confidence}, and {money(rows['commitment_usd'].sum())} of orders rest on it: get a binding quote before signing.{_until_they_cost(rows)}",
         )
         for (confidence, provider, option), rows in groups
     ]
     return [sentence for _, sentence in sorted(found)]
 
 
-def other_prompts(prompt_mix: pd.DataFrame, table: pd.DataFrame) -> list[str]:
+def _until_they_cost(orders: pd.DataFrame) -> str:
+    """How much more orders may cost over their life, resale taken off, until their last nodes no longer pay."""
+    kept = orders["cost_rise_kept"].dropna() if "cost_rise_kept" in orders else orders["commitment_usd"].iloc[:0]
+    ends = list(dict.fromkeys([percent(kept.min()), percent(kept.max())])) if len(kept) else []
+    return f" Their last nodes pay until they cost {' to '.join(ends)} more, resale taken off." if ends else ""
+
+
+def other_prompts(prompt_mix: pd.DataFrame, table: pd.DataFrame, orders: pd.DataFrame | None = None) -> list[str]:
     """Use cases whose measured capacity is of requests much shorter or longer than those of production.
 
     Parameters
     ----------
     prompt_mix : of the benchmark stage, one row per use case and length.
     table : streams of the plan with use_case_id, accelerator_id and tier.
+    orders : those of the plan, of which the first month of each accelerator dates the repeat.
     """
+    months = orders.groupby("accelerator_id")["order_month"].min().items() if orders is not None and len(orders) else ()
+    first = {name: f", the first in {month_name(month)}" for name, month in months}
     own = table[table["tier"] == "measured"].groupby("use_case_id")["accelerator_id"].agg(_listed)
     off = prompt_mix["deviation_share"].abs() >= OTHER_PROMPTS
     return [
         f"The capacity of {own[row.use_case_id]} for {row.use_case_id} was measured with {row.metric.split('_')[0]}s of {row.benchmark_mean:,.0f} tokens on average, "
-        f"production has {row.production_mean:,.0f}: it {'may be lower' if row.deviation_share < 0 else 'may be higher'}. Repeat the runs before orders for it are signed."
+        f"production has {row.production_mean:,.0f}: it {'may be lower' if row.deviation_share < 0 else 'may be higher'}. Repeat the runs before orders for it are signed{first.get(own[row.use_case_id], '')}."
         for row in prompt_mix[off & prompt_mix["use_case_id"].isin(own.index)].itertuples()
     ]
 
@@ -254,10 +265,23 @@ def _capacity_warnings(bands: pd.DataFrame, pools: pd.DataFrame, case: Case) -> 
             f"{row.installed:,.0f} {row.accelerator_id} installed in {row.region} serve nothing that the plan covers, but "
             f"may serve {_listed(others)}, which it does not: keep them until those are measured."
             if others
-            else f"{row.installed:,.0f} {row.accelerator_id} installed in {row.region} would no longer be used: "
+            else f"{row.installed:,.0f} {row.accelerator_id} installed in {row.region} {NO_LONGER}: "
             "reassign, sell or return what is held, switch off what is rented by the hour."
         )
     return found
+
+
+def with_open_decisions(warnings: list[str], decisions: pd.DataFrame, pools: pd.DataFrame) -> list[str]:
+    """Caveats on accelerators that would no longer be used, with the open decisions about their pools behind."""
+    places = pools.drop_duplicates("pool_id").set_index("pool_id")
+    due = decisions[(decisions["status"] == "open") & decisions["subject"].isin(places.index)]
+    told = list(warnings)
+    for row in due.itertuples():
+        where = f"{places.loc[row.subject, 'accelerator_id']} installed in {places.loc[row.subject, 'region']} "
+        by = f", due {row.due:%Y-%m-%d}" if pd.notna(row.due) else ""
+        more = f" Still to be decided{by}: {row.text}"
+        told = [text + more if where in text and NO_LONGER in text else text for text in told]
+    return told
 
 
 def surplus_sentences(fleet: pd.DataFrame) -> list[str]:

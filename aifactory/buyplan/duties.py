@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.governance import BY_DATE, TEST_FIRST, is_firm
@@ -26,7 +27,7 @@ ENDS = {"end_of_sale": "Sale ends", "end_of_support": "Support ends", "end_of_li
 LOGGED = ["date", "subject", "text", "owner_role", "status", "due", "review_date"]
 #: Orders for work that could stay hosted are signed so.
 AFTER_TEST = "once hosted models have failed their test"
-#: A use case with a smaller share of its work at a hosted model is not named.
+#: A use case with a smaller share of its work at a hosted model, or of all that is paid for hosted models, is not named.
 LEAST_HOSTED = 0.005
 #: Percent of its work from which an order names all whom it serves.
 ALL_NAMED = 95
@@ -59,7 +60,8 @@ def governance_frame(
     tested : use cases of `hosted_cases`, whose orders wait for a test of hosted models; none: there is no test.
     """
     owner = plan.assumptions["planning_utilization"].owner_role
-    rows = [*_duties(plan, period), *_orders(orders, owner, tested), *hosted_test(tested, orders, plan, period), *ports]
+    test = [*hosted_test(tested, orders, plan, period), *_approval(orders, plan, owner)]
+    rows = [*_duties(plan, period), *_orders(orders, owner, tested, end_of_test(tested, plan, period)), *test, *ports]
     if lifecycle is not None:
         held = {*in_use, *(orders["accelerator_id"] if len(orders) else ())}
         rows += _ends(lifecycle[lifecycle["accelerator_id"].isin(held)], owner, period, plan.horizon_months)
@@ -95,6 +97,12 @@ def _duties(plan: Plan, period: str) -> list[tuple]:
     ]
 
 
+def worth_a_test(hosted: pd.DataFrame) -> pd.DataFrame:
+    """Rows of use cases that would send `LEAST_HOSTED` of their work to a hosted model and pay that much of all that is paid for such."""
+    paid = hosted["hosted_usd"] if "hosted_usd" in hosted else pd.Series(1.0, index=hosted.index)
+    return hosted[(hosted["hosted_share"] >= LEAST_HOSTED) & (paid >= LEAST_HOSTED * paid.sum())]
+
+
 def hosted_cases(decision: str, hosted: pd.DataFrame) -> list[str] | None:
     """Use cases that a decision would send to hosted models, in part, once a test is passed; none named: all of them; None without a test.
 
@@ -103,7 +111,7 @@ def hosted_cases(decision: str, hosted: pd.DataFrame) -> list[str] | None:
     """
     if not decision.startswith(TEST_FIRST):
         return None
-    return list(hosted.loc[hosted["hosted_share"] >= LEAST_HOSTED, "use_case_id"]) if len(hosted) else []
+    return list(worth_a_test(hosted)["use_case_id"]) if len(hosted) else []
 
 
 def _waits(order: object, tested: Sequence[str] | None) -> bool:
@@ -117,7 +125,7 @@ def _waits(order: object, tested: Sequence[str] | None) -> bool:
     )
 
 
-def _orders(orders: pd.DataFrame, owner: str, tested: Sequence[str] | None) -> list[tuple]:
+def _orders(orders: pd.DataFrame, owner: str, tested: Sequence[str] | None, done: pd.Timestamp) -> list[tuple]:
     if orders.empty:
         return []
     ordered = orders.sort_values(["start_month", *ORDER_PLACE], kind="stable")
@@ -128,33 +136,58 @@ def _orders(orders: pd.DataFrame, owner: str, tested: Sequence[str] | None) -> l
         kind = "Renewal due" if later else "Order due"
         what = f"{order.accelerators} {order.accelerator_id}, {OPTION_NAMES[order.purchase_option].lower()}"
         name = f"{kind}: {what}, {order.region}, {order.band}, from {order.start_month}"
-        signed = f"firm {AFTER_TEST if _waits(order, tested) else 'on approval of the plan'}"
-        rule = signed if firm else "only if its trigger has fired"
+        waits, late = _waits(order, tested), _latest(order) < done
+        after = f"{AFTER_TEST}{f', which takes one person until {done:%Y-%m-%d}' if late else ''}"
+        rule = f"firm {after if waits else 'on approval of the plan'}" if firm else "only if its trigger has fired"
         if not firm and (found := re.search(BY_DATE, str(getattr(order, "timing", "")))):
-            rule = f"on this date, to be there when {found[1]}"
+            rule = f"on this date, to be there when {found[1]}{f', {after}' if waits else ''}"
         rule = "renew only if its hours still pay for the term" if later else rule
         place = "|".join(str(getattr(order, column)) for column in ORDER_PLACE)
         rows.append((_latest(order), name, owner, rule, ORDER, f"order|{place}|{nth}"))
     return rows
 
 
+def _approval(orders: pd.DataFrame, plan: Plan, owner: str) -> list[tuple]:
+    """The approval that firm orders wait for, on the day on which the first of them is due, by whoever approves plans."""
+    due = [_latest(order) for order in orders[is_firm(orders)].itertuples()] if len(orders) else []
+    owners = [duty.owner_role for duty in plan.governance if "approval" in duty.name.lower()]
+    rule = "the first order that is firm on approval is due"
+    return [(min(due), "Approve this plan", (*owners, owner)[0], rule, DECISION, "approval")] if due else []
+
+
+def days_of_test(tested: Sequence[str] | None, plan: Plan) -> int:
+    """Days that a test of hosted models takes: `benchmark_person_months` of one person for each use case."""
+    months = plan.value("benchmark_person_months") * max(len(tested or ()), 1)
+    return math.ceil(months * HOURS_PER_MONTH / HOURS_PER_DAY)
+
+
+def end_of_test(tested: Sequence[str] | None, plan: Plan, period: str) -> pd.Timestamp:
+    """Last day of a test of hosted models that begins with the month after the report."""
+    return _last_day(pd.Period(period, "M")) + pd.Timedelta(days=days_of_test(tested, plan))
+
+
+def late_for_test(tested: Sequence[str] | None, orders: pd.DataFrame, plan: Plan, period: str) -> pd.DataFrame:
+    """Orders for work that could stay hosted which are due before a test that begins at once ends."""
+    done = end_of_test(tested, plan, period)
+    late = [_waits(order, tested) and _latest(order) < done for order in orders.itertuples()]
+    return orders[np.array(late, dtype=bool)]
+
+
 def hosted_test(tested: Sequence[str] | None, orders: pd.DataFrame, plan: Plan, period: str) -> list[tuple]:
     """The test of hosted models that comes before signing, by whoever repeats the benchmark: due before the first order that waits for it.
 
-    It lasts `benchmark_person_months` of one person for each use case from the end of the period on; if that is later, its end is its date.
+    If its end (`end_of_test`) is later, that is its date.
     """
     waiting = [order for order in orders.itertuples() if _waits(order, tested)]
     if not waiting:
         return []
     owner = plan.assumptions["planning_utilization"].owner_role
     owners = [duty.owner_role for duty in plan.governance if "benchmark" in duty.name.lower()]
-    months = plan.value("benchmark_person_months") * max(len(tested or ()), 1)
-    days = math.ceil(months * HOURS_PER_MONTH / HOURS_PER_DAY)
-    first, done = min(map(_latest, waiting)), _last_day(pd.Period(period, "M")) + pd.Timedelta(days=days)
-    late = sum(_latest(order) < done for order in waiting)
+    first, done = min(map(_latest, waiting)), end_of_test(tested, plan, period)
+    late = len(late_for_test(tested, orders, plan, period))
     rule = "before an order is signed for work that could stay hosted: it cannot be given back"
     rule += (
-        f"; begun at once it takes one person {counted(days, 'day')}, and {counted(late, 'order')} due earlier must wait"
+        f"; begun at once it takes one person {counted(days_of_test(tested, plan), 'day')}, and {counted(late, 'order')} due earlier must wait"
         if late
         else ""
     )

@@ -22,7 +22,7 @@ import pandas as pd
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.choose import LAST_GAP, Chosen
 from aifactory.buyplan.compare import HOSTED, hosted_path, worse_policies
-from aifactory.buyplan.duties import LEAST_HOSTED
+from aifactory.buyplan.duties import worth_a_test
 from aifactory.buyplan.futures import block_demand
 from aifactory.buyplan.governance import HOSTED_FIRST_OF_PLAN, HOSTED_FIRST_SHARE, TEST_FIRST, money
 from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse, has_closed_form
@@ -74,7 +74,7 @@ class Hosted:
         )
 
     def _used(self) -> pd.DataFrame:
-        return self.table[self.table["hosted_share"] >= LEAST_HOSTED]
+        return worth_a_test(self.table)
 
     @staticmethod
     def _parts(used: pd.DataFrame) -> str:

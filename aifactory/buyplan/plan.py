@@ -20,6 +20,7 @@ from aifactory.buyplan.caveats import (
     lifecycle_sentences,
     surplus_sentences,
     warnings_list,
+    with_open_decisions,
 )
 from aifactory.buyplan.choose import Chosen, broken_first, choose_orders, quick_orders
 from aifactory.buyplan.compare import Resolve, api_frame, comparisons_frame
@@ -314,8 +315,9 @@ def with_dates(plan: BuyPlan, ws: Workspace, inventory: Inventory, ports: Sequen
         retiring=inventory.retiring_models,
         tested=hosted_cases(plan.decision, plan.hosted),
     )
-    told = lifecycle_sentences(plan.fleet, plan.orders, ws.table("lifecycle"))
-    return replace(plan, governance=dates, warnings=list(dict.fromkeys([*plan.warnings, *told])))
+    ends = lifecycle_sentences(plan.fleet, plan.orders, ws.table("lifecycle"))
+    told = with_open_decisions(list(dict.fromkeys([*plan.warnings, *ends])), ws.table("decisions"), ws.table("pools"))
+    return replace(plan, governance=dates, warnings=told)
 
 
 def nothing_to_plan(plan: Plan, streams: Streams, period: str) -> BuyPlan:

@@ -32,7 +32,7 @@ from aifactory.units import percent
 
 KEYS = ["pool", "purchase_option", "start_index"]
 REASON_COLUMNS = ["paths_share", "reason", "binds", "binds_share", "serves", "saved_usd_per_hour", "price_fall_kept",
-                  "wait_usd", "timing", "limit", "not_before", "why"]  # fmt: skip
+                  "cost_rise_kept", "wait_usd", "timing", "limit", "not_before", "why"]  # fmt: skip
 WORDS = ["reason", "binds", "serves", "timing", "limit", "not_before", "why"]
 HALF = 0.5
 CHEAPER, RESERVE, SMALLEST = "cheaper than hours", "no hours to rent", "smallest order offered"
@@ -127,7 +127,8 @@ def reasons_of(case: Case, problem: Problem, nodes: np.ndarray) -> pd.DataFrame:
     paths_share: share of the paths on which the last node saves more than it costs; reason: kind in a few words; binds:
     the row that binds, in words; binds_share: share of the paths on which it binds; serves: use cases whose work the last
     node takes, with their shares; saved_usd_per_hour: what an hour of it costs otherwise, people and storage included; price_fall_kept:
-    by which share the price of such hours may fall before the node no longer pays; wait_usd: what it costs more the next time it may be placed;
+    by which share the price of such hours may fall before the node no longer pays; cost_rise_kept: by which share the cost of the order
+    over its life, resale taken off, may rise before that; wait_usd: what it costs more the next time it may be placed;
     timing, limit: what sets its date, and what keeps a cheaper order away; not_before: first month in which limits leave room for
     it (`room_for_orders`), empty where none keeps it from an earlier one; why: all of it in a sentence.
     """
@@ -161,7 +162,8 @@ def _row(case: Case, last: LastNodes, column: int, not_before: str) -> tuple:
     stands = _standing(last, column)
     held = len(stands) > 0 and weighted < cost
     binds, share, serves, hourly = _held(case, last, column, stands) if held else _capacity(case, last, column)
-    kept = (weighted - cost) / last.rent_usd(column) if weighted > cost and not held else np.nan
+    spare, pays_still = weighted - cost, weighted > cost > 0 and not held
+    kept, rise = (spare / last.rent_usd(column), spare / cost) if pays_still else (np.nan, np.nan)
     if wide := _for_width(case, last, column, stands if held else None):
         binds, serves = wide, ""
     wait, timing = _timing(last, column)
@@ -171,7 +173,7 @@ def _row(case: Case, last: LastNodes, column: int, not_before: str) -> tuple:
     if least:
         timing = _joined(timing, f"{option.minimum_nodes * problem.node_size[option.platform]:g} is the smallest order")
     wait = np.nan if held else wait  # later the fleet that must stand ready would be short
-    figures = (float(pays.mean()), reason, binds, share, serves, hourly, kept, wait, timing, limit, not_before)
+    figures = (float(pays.mean()), reason, binds, share, serves, hourly, kept, rise, wait, timing, limit, not_before)
     start = month + 1 + option.lead_months
     return (
         option.platform,
@@ -289,7 +291,7 @@ def _timing(last: LastNodes, column: int) -> tuple[float, str]:
     node = problem.node_size[option.platform] * (last.weights @ last.following[:, start - 1, option.platform])
     if node <= problem.order_usd[column] / served:
         return wait, ""
-    return wait, f"lead time of {option.lead_months} month{'s' if option.lead_months > 1 else ''} binds"
+    return wait, f"lead time of {option.lead_months} whole month{'s' if option.lead_months > 1 else ''} binds"
 
 
 def _limit(case: Case, last: LastNodes, column: int) -> str:

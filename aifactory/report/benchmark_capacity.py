@@ -27,6 +27,10 @@ RUNS = "benchmarks table"
 #: Latency that limits a service, in order of preference for the chart where none binds.
 METRICS = (("p95_ttft_ms", "slo_p95_ttft_ms", "p95 TTFT"), ("p95_e2e_ms", "slo_p95_e2e_ms", "p95 end-to-end"))
 MAX_CURVES, MAX_COMPARED = 3, 8
+OF_REGION = "Price is of the region"
+STANDS_IN = (
+    "Where a region has no price, one of the same provider elsewhere stands in (no): ask for a quote before it counts."
+)
 
 
 def measured(bench: Benchmark) -> pd.DataFrame:
@@ -48,6 +52,22 @@ def cheapest(own: pd.DataFrame) -> pd.DataFrame:
     alike = priced.groupby(["use_case_id", "purchase_option"])["accelerator_id"].transform("nunique")
     ranked = priced.assign(alike=-alike).sort_values(["alike", "usd_per_1k_units"], kind="stable")
     return ranked.drop_duplicates("use_case_id").sort_values("use_case_id").drop(columns="alike")
+
+
+def cost_not_proven(own: pd.DataFrame, best: pd.DataFrame) -> list[str]:
+    """Use cases of which another accelerator on the terms of the `cheapest` may cost less within the ranges of capacity.
+
+    At capacity c of [low, high] a unit costs usd x c / high to usd x c / low.
+    """
+    rate, usd = own["units_per_s_per_accelerator"], own["usd_per_1k_units"]
+    priced = own.assign(least=usd * rate / own["high"], most=usd * rate / own["low"])[usd.notna() & (rate > 0)]
+    found = []
+    for row in best.itertuples():
+        mine = priced[(priced["use_case_id"] == row.use_case_id) & (priced["purchase_option"] == row.purchase_option)]
+        ours = mine["accelerator_id"] == row.accelerator_id
+        if (mine.loc[~ours, "least"] <= mine.loc[ours, "most"].max()).any():
+            found.append(str(row.use_case_id))
+    return found
 
 
 def on_other_terms(own: pd.DataFrame, best: pd.DataFrame) -> str:
@@ -209,11 +229,12 @@ def table_capacity(ws: Workspace, bench: Benchmark) -> Block:
         "usd_per_accelerator_hour": Col("USD / h", "usd_hour"),
         "terms": Col("Terms"),
         "price_as_of": Col("Price of", "date"),
+        "exact_region": Col(OF_REGION, "bool"),
         "usd_per_1k_units": Col("USD / 1,000 units", "sig3"),
     }
     own = _with_terms(_told_by_the_hour(measured(bench)))
     return table(own, caption="Measured capacity at SLO per accelerator, and its cost", source=f"{RUNS}; prices table", as_of=as_of_range(own["as_of"]), columns=columns, max_rows=60, groups=["use_case_id", "service_unit"],
-                 note="Price is the mean over the regions that serve the use case, on demand where offered for all of the measured ones, else all in on other terms that all have, else on those each has; of several its date is the oldest.")  # fmt: skip
+                 note=f"Price is the mean over the regions that serve the use case, on demand where offered for all of the measured ones, else all in on other terms that all have, else on those each has; of several its date is the oldest. {STANDS_IN}")  # fmt: skip
 
 
 def _with_terms(rows: pd.DataFrame) -> pd.DataFrame:
@@ -257,8 +278,14 @@ def cost_section(ws: Workspace, bench: Benchmark) -> Group:
     else:
         answer = ""
     answer += "The cheapest measured platform per use case stands below; failed requests are not good units."
+    close = cost_not_proven(own, best)
+    answer += (
+        f" For {join_words(close)} that is not proven: another may cost less within the ranges of capacity."
+        if close
+        else ""
+    )
     columns = {"use_case_id": Col("Use case"), "accelerator_id": Col("Cheapest measured"), "service_unit": Col("Unit"), "usd_per_1k_units": Col("USD / 1,000 units", "sig3"),
-               "usd_per_million_output_tokens": Col("USD / million output tokens", "usd2"), "usd_per_accelerator_hour": Col("USD / h", "usd_hour"), "terms": Col("Terms"), "price_source": Col("Price source")}  # fmt: skip
+               "usd_per_million_output_tokens": Col("USD / million output tokens", "usd2"), "usd_per_accelerator_hour": Col("USD / h", "usd_hour"), "terms": Col("Terms"), "exact_region": Col(OF_REGION, "bool"), "price_source": Col("Price source")}  # fmt: skip
     parts.append(
         table(
             _with_terms(best),
@@ -266,7 +293,7 @@ def cost_section(ws: Workspace, bench: Benchmark) -> Group:
             source=f"{RUNS}; prices table",
             as_of=as_of_range(best["price_as_of"]),
             columns=columns,
-            note=on_other_terms(own, best),
+            note=f"{on_other_terms(own, best)} {STANDS_IN}",
         )
     )
     return group(section(question, answer), *parts)

@@ -12,6 +12,7 @@ from aifactory.report.benchmark_capacity import (
     capacity_section,
     chart_curve,
     cheapest,
+    cost_not_proven,
     cost_section,
     curves_section,
     energy_section,
@@ -33,6 +34,8 @@ from aifactory.report.blocks import (
 )
 from aifactory.report.inventory_page import input_warnings, later_run_warnings, price_warnings, status_of
 from aifactory.report.text import as_of_range, join_words, month_name, num, pct, plural, sig3
+from aifactory.shortlist.exclusions import KEYS as EXCLUSION_KEYS
+from aifactory.shortlist.exclusions import find_exclusions
 
 __all__ = [
     "benchmark_head",
@@ -86,10 +89,14 @@ def finding(bench: Benchmark) -> str:
     text += f", {doubted} of them with a rule not kept (unverified)" if doubted else ""
     text += f", on {plural(own['accelerator_id'].nunique(), 'accelerator')}."
     text += f" Production contradicts the runs of {join_words(refuted[:3])}." if refuted else ""
-    return (
-        text
-        + f" {named.index[0]} is cheapest at the SLO for {named.iloc[0]} of {plural(len(cheap), 'use case')} that {'was' if len(cheap) == 1 else 'were'} measured."
-    )
+    if cheap.empty:
+        return f"{text} None of what was measured has a price."
+    text += f" {named.index[0]} is cheapest at the SLO for {named.iloc[0]} of {plural(len(cheap), 'use case')} that {'was' if len(cheap) == 1 else 'were'} measured"
+    text += ", by the price of an hour; what is bought and shared may rank otherwise, see the shortlist."
+    close, away = len(cost_not_proven(own, cheap)), int((~cheap["exact_region"].astype(bool)).sum())
+    doubts = [f"for {close} it is not proven"] if close else []
+    doubts += [f"for {away} the price is of another region"] if away else []
+    return text + (f" Which is cheapest: {join_words(doubts)}." if doubts else "")
 
 
 def once(runs: pd.DataFrame) -> pd.DataFrame:
@@ -303,9 +310,11 @@ def gaps_section(ws: Workspace, bench: Benchmark) -> Group:
     cheaper = cheaper[
         cases["retire_month"].reindex(cheaper["use_case_id"]).isna().to_numpy()
     ]  # what ends is not worth a run
+    barred = pd.MultiIndex.from_frame(find_exclusions(ws, cheaper)[EXCLUSION_KEYS])
+    cheaper = cheaper[~pd.MultiIndex.from_frame(cheaper[EXCLUSION_KEYS]).isin(barred)]  # nor is what it may not use
     answer = f"{plural(len(gaps), 'pair')} of use case and platform {'was' if len(gaps) == 1 else 'were'} not measured on own prompts; {len(gaps) - len(none)} can be estimated, of {len(none)} nothing can be said."
     items = [
-        f"{row.use_case_id} on {row.accelerator_id}: estimated at {sig3(row.usd_per_1k_units)} USD per 1,000 units against {sig3(row.best)} measured."
+        f"{row.use_case_id} on {row.accelerator_id}: estimated at {sig3(row.usd_per_1k_units)} USD per 1,000 units against {sig3(row.best)} measured{'' if row.exact_region else ', at a price of another region'}."
         for row in cheaper.drop_duplicates("use_case_id").itertuples(index=False)
     ]
     if items:

@@ -23,7 +23,7 @@ def bands_section(plan: BuyPlan) -> Block:
     if plan.bands.empty:
         return section(question, "Nothing: there is no demand to cover.")
     parts = [
-        f"At the end of the horizon the bands hold {plural(int(plan.bands['accelerators_end'].sum()), 'accelerator')}."
+        f"At the end of the horizon demand and reserve need {plural(int(plan.bands['accelerators_end'].sum()), 'accelerator')}."
     ]
     for band in BANDS:
         rows = plan.bands[plan.bands["band"] == band]

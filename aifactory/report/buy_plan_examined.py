@@ -140,7 +140,7 @@ def _saved(cell: pd.Series) -> str:
     )
     return (
         f"{cell['use_case_id']} on {cell['accelerator_id']}{tier} instead of {cell['chosen_id']} would save {usd_compact(cell['saving_usd'])} after risk: "
-        f"these platforms cost {usd_compact(cell['now_usd'])} now and {usd_compact(cell['moved_usd'])} then{penalties}"
+        f"these platforms, with what stands there, cost {usd_compact(cell['now_usd'])} now and {usd_compact(cell['moved_usd'])} then{penalties}"
     )
 
 

@@ -5,13 +5,33 @@ from __future__ import annotations
 import numpy as np
 
 from aifactory.buyplan import BuyPlan
+from aifactory.buyplan.duties import end_of_test, hosted_cases, late_for_test
+from aifactory.buyplan.returns import Returns
 from aifactory.buyplan.staying import TIMES
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Col, Group, group, section, table
-from aifactory.report.text import join_words, num, plural, sig3, usd_compact
+from aifactory.report.text import date_name, join_words, num, plural, sig3, usd_compact
 
 #: A list price below this share of the bill is worth a word.
 CHEAPER = 0.5
+
+
+def waiting_for_test(ws: Workspace, plan: BuyPlan, returns: Returns | None) -> str:
+    """The orders that are due before the test of hosted models ends, and what waiting costs, as the value of information has it; "" without such."""
+    tested = hosted_cases(plan.decision, plan.hosted)
+    late = late_for_test(tested, plan.orders, ws.plan, ws.period)
+    if late.empty:
+        return ""
+    until = date_name(end_of_test(tested, ws.plan, ws.period))
+    due = f"{plural(len(late), 'order')} for such work, {usd_compact(late['commitment_usd'].sum())}, {'is' if len(late) == 1 else 'are'} due before"
+    waits = returns.knowledge.dropna(subset=["net_usd"]).sort_values("months") if returns else ()
+    costs = (
+        [f"{usd_compact(row.wait_usd)} for {plural(int(row.months), 'month')}" for row in waits.itertuples()]
+        if len(waits)
+        else []
+    )
+    cost = f", which costs {join_words(costs)} if all orders of that time do" if costs else ""
+    return f"The test of hosted models takes one person until {until}; {due}: let more people test, or these orders wait{cost}."
 
 
 def hosted_today_section(ws: Workspace, plan: BuyPlan) -> Group:

@@ -103,6 +103,7 @@ def table_roi(ws: Workspace, plan: BuyPlan) -> Block:
         "discounted_payback_month": Col("Discounted payback", "num1"),
         "tco_usd": Col("Total cost, USD", "usd0"),
         "capex_usd": Col("Of it outlay", "usd0"),
+        "resale_usd": Col("Resale in the last month, taken off", "usd0"),
         "value_usd": Col("Value, USD", "usd0"),
         "roi_ratio": Col("(Value - cost) / cost", "num2"),
         "served_share": Col("Demand served", "pct1"),
@@ -121,6 +122,7 @@ def table_roi(ws: Workspace, plan: BuyPlan) -> Block:
     beyond = (roi["irr_annual"] > HIGHEST_RATE) & (roi["irr_status"] == "unique")
     return table(
         roi.assign(
+            resale_usd=roi["scenario"].map(plan.cash_flow.groupby("scenario")["residual_usd"].sum()),
             irr_annual=roi["irr_annual"].mask(beyond),
             irr_status=roi["irr_status"].mask(beyond, f"above {pct(HIGHEST_RATE)}"),
         ),

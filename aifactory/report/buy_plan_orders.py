@@ -11,6 +11,7 @@ from aifactory.buyplan import BuyPlan
 from aifactory.buyplan.governance import BY_DATE, is_firm, released_on_triggers
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.inputs.workspace import Workspace
+from aifactory.inventory.service import field_accelerators
 from aifactory.report.blocks import Block, Col, table
 from aifactory.report.buy_plan_bands import at_load
 from aifactory.report.buy_plan_charts import PLAN
@@ -69,11 +70,12 @@ def table_orders(ws: Workspace, plan: BuyPlan) -> Block:
         "price_fall_kept": Col("Holds until hours fall by", "pct0"),
     }
     note = (
-        "Orders are chosen over many demand paths. Pays on: share of the paths on which the last node of the order saves more "
-        "than it costs; capacity above n: the hours in which the node beyond n works, in the month in which it is worth most. "
-        "At load n: placed when today's demand of the work planned there by then keeps n accelerators busy on average; the refresh watches it. "
-        "Firm orders are paid in every scenario; the others follow the demand of their scenario. Hours otherwise bear their people and "
-        "storage; the last column is about their price alone."
+        "Orders are chosen over many demand paths, by what they save in the mean and in the worst tenth: one that pays on fewer than half may save more there than it costs. "
+        "Pays on: share of the paths on which the last node of the order saves more than it costs; capacity above n: the hours in which the last "
+        "node of all orders of the place, beyond n, works, in the month in which it is worth most. At load n: placed when today's demand of the work planned there by "
+        "then keeps n accelerators busy on average; the refresh watches it. Firm orders are paid in every scenario; the others follow "
+        "the demand of their scenario. Hours otherwise: on demand and spot as they would be rented, with their people and "
+        f"storage; the last column is about their price alone.{_network(ws, orders)}"
     )
     marked = any(OLD in terms or ELSEWHERE in terms for terms in frame["terms"])
     note += f" {LEGEND}" if marked else ""
@@ -90,6 +92,14 @@ def _on_load(plan: BuyPlan) -> list[str]:
     """The load that releases each order that waits for one."""
     loads = plan.orders.get("released_at", pd.Series(np.nan, index=plan.orders.index))
     return ["on trigger" if is_missing(load) else at_load(load) for load in loads]
+
+
+def _network(ws: Workspace, orders: pd.DataFrame) -> str:
+    """That money committed to bought accelerators holds their share of the network, which their price does not."""
+    field = field_accelerators(ws.table("accelerators"))
+    bought = orders[(orders["purchase_option"] == "purchase") & ~orders["accelerator_id"].isin(field)]
+    share = ws.plan.value("network_share_of_capex")
+    return f" USD committed is the price with {pct(share, 0)} more for the network." if len(bought) and share else ""
 
 
 def by_date(orders: pd.DataFrame) -> pd.Series:

@@ -29,6 +29,7 @@ from aifactory.report.buy_plan_charts import (
 )
 from aifactory.report.buy_plan_examined import given_up_sentence
 from aifactory.report.buy_plan_guard import of_a_plan
+from aifactory.report.buy_plan_hosted import waiting_for_test
 from aifactory.report.buy_plan_money import (
     alternatives_section,
     booking_section,
@@ -96,7 +97,8 @@ QUESTION = "How much do we buy, when, on which terms, and does it pay?"
 
 def buy_plan_head(ws: Workspace, plan: BuyPlan, returns: Returns | None, found: Examination | None = None) -> Group:
     """First screen: the decision asked for, how often it loses money, and what `found` says another platform saves."""
-    doubts = [told_rival(ws, plan, returns, hosted=False)] if returns else []
+    doubts = [waiting_for_test(ws, plan, returns)]
+    doubts += [told_rival(ws, plan, returns, hosted=False)] if returns else []
     doubts += [given_up_sentence(found, by_scenario(plan).loc["expected", "tco_usd"])] if found else []
     prices = used_prices(plan, ws.plan.price_freshness_days, ws.as_of)
     rest = len(plan.warnings) - HEAD_WARNINGS

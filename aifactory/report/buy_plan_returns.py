@@ -8,7 +8,7 @@ import pandas as pd
 
 from aifactory.buyplan import BuyPlan
 from aifactory.buyplan.caveats import OFFER
-from aifactory.buyplan.governance import TEST_FIRST
+from aifactory.buyplan.governance import TEST_FIRST, signed_now
 from aifactory.buyplan.returns import ALL_SPOT, HOSTED, ON_DEMAND, Returns, quick_returns
 from aifactory.finance.price_age import PriceAge, price_age
 from aifactory.inputs.plan import Plan
@@ -17,7 +17,7 @@ from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Figure, Group, figure, group, missing, section, table
 from aifactory.report.buy_plan_guard import nothing_planned
 from aifactory.report.buy_plan_ways import hours_are_rented, told_ways
-from aifactory.report.text import join_words, num, pct, readable, usd_compact
+from aifactory.report.text import join_words, month_name, num, pct, readable, usd_compact
 from aifactory.shortlist.knowledge import worthwhile
 
 DRAWN = "computed: correlated draws of the ranges in plan.yaml, demand simulation and benchmarks"
@@ -42,7 +42,7 @@ def returns_section(
 
     `knowledge` is the worth of benchmarks over the choice of platform, from the shortlist.
     """
-    platform = platform_sentence(knowledge)
+    platform = platform_sentence(knowledge) + (due_before(plan, knowledge) if plan is not None else "")
     if returns is None:
         why = NOT_DRAWN if plan is None or len(plan.need) else nothing_planned(plan)
         return section(QUESTION, f"{why} {platform}".strip())
@@ -194,6 +194,19 @@ def platform_sentence(knowledge: pd.DataFrame | None) -> str:
         f"Over the choice of platform a benchmark of {first['accelerator_id']} for {first['use_case_id']} is worth up to "
         f"{usd_compact(first['net_usd'])} more than its cost of {usd_compact(first['cost_usd'])}{whole}."
     )
+
+
+def due_before(plan: BuyPlan, knowledge: pd.DataFrame | None) -> str:
+    """Firm orders for the use case of the most worthwhile benchmark alone, which may change their platform; "" without such."""
+    best = worthwhile(knowledge) if knowledge is not None and len(knowledge) else pd.DataFrame()
+    if best.empty or "serves" not in plan.orders:
+        return ""
+    name, firm = best.iloc[0]["use_case_id"], signed_now(plan.orders)
+    mine = firm[firm["serves"].astype(str) == f"{name} 100 %"]
+    if mine.empty:
+        return ""
+    usd, month = mine["commitment_usd"].sum(), month_name(mine["order_month"].min())
+    return f" Firm orders of {usd_compact(usd)} from {month} on are for {name} alone: run it before they are signed."
 
 
 def _options_table(ws: Workspace, plan: BuyPlan, returns: Returns) -> Block:

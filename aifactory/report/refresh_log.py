@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
+from aifactory.buyplan.governance import DECISION_WINDOW_MONTHS
 from aifactory.buyplan.releases import COMMITMENT
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.inputs.workspace import Workspace
@@ -223,7 +225,8 @@ def restated_sentence(review: Review) -> str:
     if rows.empty:
         return f" No bill or demand of an earlier month has changed since the first report of {last}."
     bills = rows[rows["what"] == "bill"]
-    text = f" {join_words(month_name(month) for month in sorted(rows['month'].unique()))} {'has' if rows['month'].nunique() == 1 else 'have'} changed since the first report of {last}"
+    months = sorted(rows["month"].unique())
+    text = f" {join_words(map(month_name, months))} {'has' if len(months) == 1 else 'have'} changed since the first report of {last}"
     parts = [
         f"the bill of {month_name(row.month)} by {usd(row.change, 2)}, from {usd(row.told, 2)} to {usd(row.now, 2)}"
         for row in bills.itertuples()
@@ -252,12 +255,26 @@ def to_do(review: Review) -> str:
     usd = rows[["approved_usd", "today_usd"]].max(axis=1).groupby(rows["action"]).sum()
     known = [f"{action} {usd_compact(usd[action])}" for action in (HOLD, FORWARD, DEFER, CANCEL) if action in usd.index]
     text = f" Of the orders approved and not placed, a plan made today would {join_words(known)}." if known else ""
+    late = rows.loc[(rows["approved_month"] != "") & (rows["approved_month"] <= review.period), "approved_usd"].sum()
+    text += f" {usd_compact(late)} of them were to be placed by {month_name(review.period)}." if late > 0 else ""
     undone = _released_and_cancelled(review)
     if undone > 0:
         text += f" {usd_compact(undone)} of what it would cancel is released by demand: it serves that work without them, so compare before signing."
     if NEW in usd.index:
-        text += f" It adds {usd_compact(usd[NEW])} within a year that was neither approved nor placed."
+        text += (
+            f" It adds {usd_compact(usd[NEW])} within a year that was neither approved nor placed{_new_soon(review)}."
+        )
     return text
+
+
+def _new_soon(review: Review) -> str:
+    """How much of the orders due in the decision window of a plan made today is new, in words; "" where none is."""
+    last = str(pd.Period(review.period, "M") + DECISION_WINDOW_MONTHS)
+    rows = review.recommendation
+    due = rows[rows["today_month"].between(review.period, last)]
+    new = due.loc[due["action"] == NEW, "today_usd"].sum()
+    whole = due["today_usd"].sum()
+    return f": {usd_compact(new)} of the {usd_compact(whole)} that it orders by {month_name(last)}" if new > 0 else ""
 
 
 def _released_and_cancelled(review: Review) -> float:

@@ -72,6 +72,7 @@ __all__ = [
 ]
 
 ALL_CAUSES = [*CAUSES, OTHER]
+NEAR, FAR = 0.05, 0.20  # off the plan, share of it
 HALF_A_DOLLAR, HALF_A_CENT = 0.5, 0.005  # less is shown as nothing
 USE, WORK_AND_USE = "volume and utilisation", "volume, work per unit and utilisation"
 OWN_DAYS = "Planned units and value are those of the month's own working days, where demand has a proven week."
@@ -215,8 +216,16 @@ def _kpis(review: Review) -> list[Kpi]:
         compared = [f"plan {write(row.plan)}"] if np.isfinite(row.plan) else []
         compared += [f"last month {write(row.last_month)}"] if np.isfinite(row.last_month) else []
         compared += list(filter(None, [a_day(row.actual, row.last_month, review.period)])) if row.kpi == "bill" else []
-        kpis.append(Kpi(row.kpi[:1].upper() + row.kpi[1:], write(row.actual), ", ".join(compared)))
+        kpis.append(Kpi(row.kpi[:1].upper() + row.kpi[1:], write(row.actual), ", ".join(compared), status=_state(row)))
     return kpis[:6]
+
+
+def _state(kpi: object) -> str:
+    """How money stands against the plan: cost above it or value below it by more than `NEAR` is to watch, by more than `FAR` to act on."""
+    if kpi.unit != "USD" or not kpi.plan > 0:
+        return ""
+    worse = kpi.actual / kpi.plan - 1 if kpi.kpi in (COST, COST_NOW) else 1 - kpi.actual / kpi.plan
+    return "good" if worse <= NEAR else "watch" if worse <= FAR else "bad"
 
 
 def kpi_section(ws: Workspace, review: Review) -> Group:

@@ -25,6 +25,7 @@ from aifactory.review.band_triggers import band_triggers, by_date, not_followed
 from aifactory.review.bill_variance import against_last_month, against_plan
 from aifactory.review.changes import figures_changed
 from aifactory.review.chargeback import charge_teams, pool_teams, pools_of_nobody
+from aifactory.review.firm_orders import with_firm_orders
 from aifactory.review.forecast_score import earlier_forecast, forecast_accuracy, score_forecasts
 from aifactory.review.hardware import judge_hardware, judge_platforms
 from aifactory.review.memory import figures_held, months_restated, told_prices
@@ -284,8 +285,9 @@ def _recommendation(
     if buy_plan is None or approved.empty or str(approved["plan_period"].iloc[0]) == ws.period:
         return pd.DataFrame()
     steps = ws.table("approved_bands")
-    mine = steps[steps["plan_period"] == approved["plan_period"].iloc[0]]
-    return recommend(mine, states, buy_plan.orders, ws.period, ws.table("commitments"))
+    mine, book = steps[steps["plan_period"] == approved["plan_period"].iloc[0]], ws.table("commitments")
+    mine = with_firm_orders(mine, approved, buy_plan.orders, book)
+    return recommend(mine, states, buy_plan.orders, ws.period, book)
 
 
 def _count(number: int, noun: str) -> str:

@@ -13,7 +13,8 @@ than a quarter is none:
     new           ordered within the next twelve months by today's plan alone
 
 Today's plan starts from the order book (table `commitments`): what was firm on approval or placed since is not in it
-again. A step counts as placed once the book holds its order or a decision released it.
+again. A step counts as placed once the book holds its order or a decision released it. What was firm and stands in no
+book, since it was put off, is approved and not placed too (`firm_orders`).
 """
 
 from __future__ import annotations

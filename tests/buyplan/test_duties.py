@@ -53,6 +53,36 @@ def test_orders_for_work_that_could_stay_hosted_are_firm_after_the_test():
     both = pd.DataFrame([ORDER | {"order_index": 1, "serves": whose} for whose in ("chat 90 %", "voice 100 %")])
     rules = calendar(both, tested=tested).query("kind == 'order'")["rule"].tolist()
     assert rules == ["firm once hosted models have failed their test", "firm on approval of the plan"]
+    early = both.assign(
+        order_month="2026-11",
+        start_month="2027-01",
+        order_index=[1, 3],
+        serves="chat 90 %",
+        timing="there when 8 acc end",
+    )
+    rules = (
+        calendar(early, tested=tested).query("kind == 'order'")["rule"].tolist()
+    )  # due on 6 November, tested by the 16th
+    after = "once hosted models have failed their test, which takes one person until 2026-11-16"
+    assert rules == [f"firm {after}", f"on this date, to be there when 8 acc end, {after}"]
+
+
+def test_a_plan_is_approved_by_the_day_of_its_first_firm_order():
+    """Of orders due on 7 December, firm, and on 6 November, which waits for its trigger, the first dates the approval."""
+    growth = ORDER | {"order_month": "2026-11", "start_month": "2027-01"}
+    both = pd.DataFrame([ORDER | {"band": "baseline"}, growth])
+    (row,) = calendar(both).query("event == 'Approve this plan'").itertuples()
+    assert str(row.date.date()) == "2026-12-07" and row.kind == DECISION
+    assert row.owner_role == next(
+        (duty.owner_role for duty in make_plan(24).governance if "approval" in duty.name), row.owner_role
+    )
+    assert calendar(both.tail(1)).query("event == 'Approve this plan'").empty
+
+
+def test_a_use_case_of_next_to_no_money_is_not_tested():
+    """A bot that ends soon would pay USD 232 of a million: two weeks of a person are not for it."""
+    shares = pd.DataFrame({"use_case_id": ["chat", "bot"], "hosted_share": [0.7, 0.9], "hosted_usd": [1e6, 232.0]})
+    assert hosted_cases("Test hosted models on own prompts", shares) == ["chat"]
 
 
 @given(st.integers(1, 24), st.integers(1, 12))

@@ -21,7 +21,9 @@ from aifactory.buyplan.caveats import (
     sale_sentences,
     support_sentences,
     surplus_sentences,
+    unbound_prices,
     warnings_list,
+    with_open_decisions,
 )
 from aifactory.buyplan.duties import governance_frame
 from aifactory.buyplan.governance import (
@@ -157,6 +159,17 @@ def test_fiscal_years():
     assert [fiscal_year(month, 4) for month in ("2026-03", "2026-04", "2027-03")] == [2026, 2027, 2027]
 
 
+def test_beside_a_price_that_is_assumed_stands_how_much_more_its_orders_bear():
+    """Of three orders the last nodes bear 4.0 % to 23 % more; one that must stand ready bears whatever it costs."""
+    rows = [("a", 4e6, 0.04), ("b", 1e5, 0.23), ("b", 1e5, np.nan)]
+    orders = pd.DataFrame(rows, columns=["accelerator_id", "commitment_usd", "cost_rise_kept"])
+    orders = orders.assign(confidence="assumed", provider="vendor", purchase_option="purchase")
+    (text,) = unbound_prices(orders)
+    assert text.endswith("before signing. Their last nodes pay until they cost 4.0 % to 23 % more, resale taken off.")
+    assert unbound_prices(orders.tail(1))[0].endswith("get a binding quote before signing.")
+    assert unbound_prices(orders.drop(columns="cost_rise_kept"))[0].endswith("get a binding quote before signing.")
+
+
 def test_a_sound_plan_still_asks_for_quotes_and_benchmarks(tiny):
     text = warned(tiny())
     # the price is an assumption
@@ -289,6 +302,28 @@ def test_capacity_that_was_measured_with_other_prompts_is_named():
     (told,) = other_prompts(mix, table)
     assert told.startswith("The capacity of gpu for chat was measured with inputs of 2,700 tokens on average, production has 3,920: it may be lower.")  # fmt: skip
     assert other_prompts(mix[:0], table) == []
+    assert told.endswith("Repeat the runs before orders for it are signed.")
+    orders = pd.DataFrame({"accelerator_id": ["gpu", "gpu", "other"], "order_month": ["2027-02", "2026-12", "2026-11"]})
+    assert other_prompts(mix, table, orders)[0].endswith("are signed, the first in December 2026.")
+
+
+def test_what_would_no_longer_be_used_names_the_decision_that_is_open_about_it():
+    """A pilot pool with an open decision, a pool whose decision is done, and accelerators of another region."""
+    pools = pd.DataFrame(
+        [("pilot", "eu", "tpu"), ("old", "eu", "gpu")], columns=["pool_id", "region", "accelerator_id"]
+    )
+    rows = [
+        ("pilot", "open", "2027-01-15", "Pilot goes on."),
+        ("old", "done", None, "Sold."),
+        ("prices", "open", None, "Ask."),
+    ]
+    log = pd.DataFrame(rows, columns=["subject", "status", "due", "text"]).assign(
+        due=lambda f: pd.to_datetime(f["due"])
+    )
+    said = [f"4 {name} in {place} would no longer be used: return them." for name, place in (("tpu installed", "eu"), ("gpu installed", "eu"), ("tpu installed", "us"))]  # fmt: skip
+    told = with_open_decisions(said, log, pools)
+    assert told == [f"{said[0]} Still to be decided, due 2027-01-15: Pilot goes on.", *said[1:]]
+    assert with_open_decisions(said, log[:0], pools[:0]) == said
 
 
 def test_unverified_specification(tiny):
@@ -367,7 +402,7 @@ def test_unserved_demand(tiny):
     units = case.streams.units.copy()
     units[:, :7, (case.streams.table["use_case_id"] == "train").to_numpy()] = 0.0  # starts once the order serves
     said = warned(rebuilt(case, case.plan, replace(case.streams, units=units)))
-    assert "are missing for chat (" in said
+    assert "in the mean of a month is missed for chat (" in said and "with reserve, more are lacking" in said
     once = case.streams.units.copy()
     once[:, 1:6] = 0.0
     once[:, 3] = case.streams.units[:, 3]  # January alone, of November to March

@@ -34,6 +34,7 @@ def test_the_last_node_of_a_certain_demand(tiny):
     assert row["binds"] == "capacity above 0 in 2026-11, in 100 % of the hours on 100 % of the paths"
     assert row["serves"] == "chat 100 %"
     assert row["saved_usd_per_hour"] == pytest.approx(3.6) and row["price_fall_kept"] == pytest.approx(4 / 9)
+    assert row["cost_rise_kept"] == pytest.approx(1.6 / 2)
     assert row["wait_usd"] == pytest.approx(3 * 730 * 4 * 3.6)
     assert row["why"].startswith("chat 100 %: capacity above 0 in 2026-11") and "USD 3.60" in row["why"]
 
@@ -97,7 +98,7 @@ def test_a_budget_that_keeps_a_cheaper_way_away_is_named(tiny):
 def test_a_smallest_order_and_a_lead_time_are_named(tiny):
     """Five paths of which one needs the order: it comes in two nodes. Hardware that waits is needed before it comes."""
     case = tiny(plan=make_plan(36), prices=make_prices(HARDWARE, drop=["reserved_1y"]))
-    assert reasons(case)[2]["timing"].iloc[0] == "lead time of 3 months binds"
+    assert reasons(case)[2]["timing"].iloc[0] == "lead time of 3 whole months binds"
     problem = problem_over(case, stream_paths(case, paths_of(case, 5)))
     low = replace(problem, demand=problem.demand / 16)
     tied = replace(low, options=tuple(replace(option, minimum_nodes=2) for option in low.options))

@@ -119,3 +119,28 @@ def test_a_run_of_a_use_case_that_is_planned_by_region_counts_once(mini_ws, benc
     said = validity_section(mini_ws, told).text
     assert "1 of 2 runs pass every rule. 1 run does not" in said
     assert "stand once a region" in validity_section(mini_ws, told).html
+
+
+def test_no_run_is_proposed_where_the_use_case_may_not_go_and_a_price_of_elsewhere_is_named(mini_ws, bench):
+    """An estimate at half of the measured cost, its price of another region; bound to a region without an offer it is left out."""
+    seen = bench.capacity[bench.capacity["tier"] == "measured"].iloc[[0]]
+    other = seen.assign(
+        accelerator_id="aws-trainium1", tier="anchored", usd_per_1k_units=0.5 * seen["usd_per_1k_units"]
+    )
+    for exact in (True, False):
+        cells = replace(bench, capacity=pd.concat([seen, other.assign(exact_region=exact)], ignore_index=True))
+        said = str(gaps_section(mini_ws, cells))
+        assert "aws-trainium1: estimated at" in said
+        assert ("at a price of another region" in said) == (not exact)
+    cases = mini_ws.table("use_cases").assign(allowed_regions="eu")
+    bound = replace(mini_ws, tables={**mini_ws.tables, "use_cases": cases})
+    assert "aws-trainium1: estimated at" not in str(gaps_section(bound, cells))
+
+
+def test_the_headline_says_what_is_doubtful_of_the_cheapest(bench):
+    priced = bench.capacity.assign(exact_region=False)
+    said = finding(replace(bench, capacity=priced))
+    assert "by the price of an hour" in said and "the price is of another region" in said
+    assert "another region" not in finding(replace(bench, capacity=priced.assign(exact_region=True)))
+    none = finding(replace(bench, capacity=priced.assign(usd_per_1k_units=float("nan"))))
+    assert none.endswith("None of what was measured has a price.")

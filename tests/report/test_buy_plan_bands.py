@@ -33,7 +33,7 @@ def test_the_bands_are_told_of_one_month_and_add_up_to_its_fleet():
     ]
     bands = pd.DataFrame(rows, columns=["band", "purchase_option", "accelerators_end", "accelerators_max"])
     text = bands_section(SimpleNamespace(need=[1], bands=bands, orders=pd.DataFrame())).text
-    assert "At the end of the horizon the bands hold 40 accelerators." in text
+    assert "At the end of the horizon demand and reserve need 40 accelerators." in text
     assert "Baseline: 16 purchase. Growth: 24 purchase. Surge: none, in use before." in text
 
 

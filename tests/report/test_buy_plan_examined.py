@@ -87,7 +87,7 @@ def test_nothing_given_up_is_said(sample_ws, found):
 def test_the_first_screen_names_a_platform_that_would_save_a_material_amount(found):
     text = page.given_up_sentence(found, 50e6)
     assert text == (
-        "chat on half instead of acc would save USD 2.01 M after risk: these platforms cost USD 5.00 M now and USD 3.00 M then, "
+        "chat on half instead of acc would save USD 2.01 M after risk: these platforms, with what stands there, cost USD 5.00 M now and USD 3.00 M then, "
         "penalties (porting, rework, delay, missed targets) USD 9.08 k less (left out: not chosen): look at the choice of platform again before signing."
     )
     banned = found.excluded.assign(why=["export", "not chosen", "not chosen"])

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from aifactory.report.buy_plan_charts import chart_break_even
-from aifactory.report.buy_plan_orders import last_nodes, price_doubts, table_orders
+from aifactory.report.buy_plan_orders import _network, last_nodes, price_doubts, table_orders
+from aifactory.report.text import pct
 
 
 def test_old_prices_and_those_of_another_region_are_marked():
@@ -34,6 +35,18 @@ def test_a_plan_that_orders_nothing_has_its_table(mini_ws, mini_stages):
     plan = mini_stages.plan
     nothing = table_orders(mini_ws, replace(plan, orders=plan.orders.iloc[:0]))
     assert "Orders and renewals" in str(nothing) and "Orders and renewals" in str(table_orders(mini_ws, plan))
+
+
+def test_what_is_committed_to_bought_servers_holds_their_network(mini_ws):
+    """A server at USD 10,000 with 12 % of network; a device in the field and a lease have none."""
+    chips = mini_ws.table("accelerators").set_index("accelerator_id")["platform_class"]
+    bought = pd.DataFrame([{"purchase_option": "purchase", "accelerator_id": "nvidia-a100-80-sxm"}])
+    share = mini_ws.plan.value("network_share_of_capex")
+    said = f"USD committed is the price with {pct(share, 0)} more for the network."
+    device = bought.assign(accelerator_id=chips.index[chips == "edge"][0])
+    for orders, told in ((bought, share > 0), (device, False), (bought.assign(purchase_option="lease"), False)):
+        assert (said in _network(mini_ws, orders)) == told
+    assert share > 0
 
 
 def test_a_purchase_that_is_the_only_way_to_pay_is_an_offer(mini_ws):

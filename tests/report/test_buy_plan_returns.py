@@ -1,5 +1,6 @@
 """Distribution of the return on the page: sentences for both answers, the what-if, the age of prices."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,7 @@ from aifactory.buyplan.statements import _rates
 from aifactory.report import buy_plan_money as money_page
 from aifactory.report import buy_plan_page as first_screen
 from aifactory.report import buy_plan_returns as page
+from aifactory.report.buy_plan_money import table_roi
 from aifactory.report.buy_plan_ways import AS_EXPECTED
 from aifactory.report.text import pct
 
@@ -139,6 +141,24 @@ def test_the_worth_of_a_benchmark_over_the_choice_of_platform_is_said_once():
     assert page.platform_sentence(None) == page.platform_sentence(frame.iloc[:0]) == ""
 
 
+def test_firm_orders_that_a_benchmark_may_change_come_after_it():
+    """Of four orders one is for the use case of the best benchmark alone and firm."""
+    best = pd.DataFrame(
+        {"use_case_id": ["a", "b"], "accelerator_id": ["x", "z"], "net_usd": [2e6, 5e5], "cost_usd": 9e3}
+    )
+    rows = [(1, "baseline", "a 100 %", "2026-11"), (1, "baseline", "b 100 %", "2026-11"), (9, "growth", "a 100 %", "2027-07"), (1, "growth", "a 60 %, b 40 %", "2026-11")]  # fmt: skip
+    orders = pd.DataFrame(rows, columns=["order_index", "band", "serves", "order_month"]).assign(commitment_usd=60e3)
+    told = page.due_before(SimpleNamespace(orders=orders), best).replace("\xa0", " ")
+    assert told == " Firm orders of USD 60.0 k from November 2026 on are for a alone: run it before they are signed."
+    for plan, knowledge in (
+        (orders.tail(2), best),
+        (orders, best.assign(net_usd=-1.0)),
+        (orders, None),
+        (orders[["band"]], best),
+    ):
+        assert page.due_before(SimpleNamespace(orders=plan), knowledge) == ""
+
+
 def test_the_first_screen_says_how_often_the_plan_loses_money(mini_ws, mini_stages):
     plan = mini_stages.plan
     returns = draw_returns(plan.returns, draws=500)
@@ -242,3 +262,12 @@ def test_how_far_prices_may_fall_leaves_out_what_costs_more_already():
     assert "on-demand prices could fall by 20 % to 50 % before these commitments cost more" in said(0.5, 0.2)
     assert "fall by 50 % before" in said(0.5, -0.04) and "Those for a in y cost more there already." in said(0.5, -0.04)
     assert "no commitment costs less than hours on demand" in said(-0.04) and "could fall" not in said(-0.04)
+
+
+def test_what_resale_brings_stands_in_the_return(mini_ws, mini_stages):
+    """USD 1,000 of resale in the last month of each scenario of a plan that sells nothing."""
+    plan = mini_stages.plan
+    last = plan.cash_flow["month_index"] == plan.cash_flow["month_index"].max()
+    sold = dataclasses.replace(plan, cash_flow=plan.cash_flow.assign(residual_usd=last * 1234.0))
+    assert "Resale in the last month" in table_roi(mini_ws, plan).text
+    assert table_roi(mini_ws, sold).text.count("1,234") == 3

@@ -9,8 +9,9 @@ import pytest
 
 from aifactory.report.refresh_log import _beaten, _recommendation, to_do
 from aifactory.report.refresh_money import _furthest, _laid_out, beside_plan, to_the_cent
-from aifactory.report.refresh_page import finding
+from aifactory.report.refresh_page import _state, finding
 from aifactory.report.refresh_triggers import _next_steps, _pools_answer, _steps_answer, _within_reach
+from aifactory.review.build import COST
 
 WS = SimpleNamespace(as_of="2026-10-31")
 
@@ -19,7 +20,7 @@ def review(*rows):
     names = ["action", "accelerators", "approved_month", "today_month", "approved_usd", "today_usd"]
     frame = pd.DataFrame([dict(zip(names, row, strict=True)) for row in rows], columns=names)
     frame = frame.assign(region="eu", accelerator_id="h100", purchase_option="lease")
-    return SimpleNamespace(recommendation=frame, band_triggers=step("quiet"))
+    return SimpleNamespace(recommendation=frame, band_triggers=step("quiet"), period="2026-10")
 
 
 def step(state, order_month="2027-07"):
@@ -53,8 +54,21 @@ def test_the_sentence_adds_up_money_by_action():
     text = to_do(review(*rows))
     assert "would keep USD 910 k and cancel USD 300 k." in text
     assert text.endswith("It adds USD 1.00 M within a year that was neither approved nor placed.")
+    soon = to_do(review(*rows, ("new", 2, "", "2026-11", 0.0, 90_000.0)))
+    assert soon.endswith("neither approved nor placed: USD 90.0 k of the USD 600 k that it orders by January 2027.")
+    assert "to be placed" not in text
+    late = to_do(review(*rows, ("defer", 8, "2026-08", "2026-11", 250_000.0, 260_000.0)))
+    assert "cancel USD 300 k. USD 250 k of them were to be placed by October 2026." in late
     shown = _recommendation(WS, review(*rows))[0].text
     assert "Lease" in shown and "Jan 2027" in shown
+
+
+def test_money_far_off_the_plan_is_to_act_on():
+    """Cost of 455 where 262 were planned; value of 884 after 827, then 700; without a plan nothing is judged."""
+    rows = [(COST, 455.0, 262.0, "bad"), (COST, 263.0, 262.0, "good"), ("value", 884.0, 827.0, "good"), ("value", 700.0, 827.0, "watch"), (COST, 1.0, np.nan, "")]  # fmt: skip
+    for name, actual, plan, state in rows:
+        assert _state(SimpleNamespace(kpi=name, actual=actual, plan=plan, unit="USD")) == state
+    assert _state(SimpleNamespace(kpi="hours", actual=9.0, plan=3.0, unit="h")) == ""
 
 
 def test_without_an_approved_plan_nothing_is_said():
