@@ -359,7 +359,8 @@ def reserve_lines(found: dict[str, object]) -> list[str]:
     lines = [
         f"Capacity {found['capacity']:,} {found['unit']}: {_percent(found['reserve'])} over the {found['basis']} ({found['basis_value']:,}).",
         f"Target: {_percent(found['target'], 2)} of the {GOAL_WORDS[found['goal']]} within a lead time of {found['lead_time']}. "
-        f"Such plans in the past ({found['origins']} origins, each from its own past only): {_percent(found['exceedance_backtest'], 2)} of the windows over "
+        f"Such plans in the past ({found['origins']} origins, each from its own past only and aiming at what those before it left of the target): "
+        f"{_percent(found['exceedance_backtest'], 2)} of the windows over "
         f"({_percent(found['exceedance_low'], 2)} to {_percent(found['exceedance_high'], 2)} in the long run, 80 % range: overloads come in "
         f"clusters, so these windows say as much as {counted(round(found['independent_windows']), 'independent one')}), "
         f"{_percent(found['unserved_backtest'], 2)} of the demand not served, {_percent(found['any_over_backtest'])} of the lead times with any window over, "

@@ -9,9 +9,11 @@ Four steps, each of which a planner can redo by hand:
    says more about a lead time later than its mean does, of their ratio to the level before), at the target times K / (K + 1):
    K lead times were seen, or K separate overloads if these are fewer, and what comes is one more of the same kind; beyond the
    highest window the tail goes on as a power law (Hill 1975), of a wandering level to twice the highest window;
-4. an error budget: where the plans of the record left part of their target unused, or overdrew it, the next plan aims at what
+4. in the record an error budget: where its plans left part of their target unused, or overdrew it, the next one aims at what
    is left of it, never above three times the target nor below a tenth (as in adaptive conformal inference, Gibbs and Candes
    2021, and in the error budgets of Google's Site Reliability Engineering, chapter 4). Windows count as soon as they are over.
+   The plan of today aims at the target itself, as the first of the record does: nobody held those before it, so what they
+   overdrew is no debt, and it says nothing of what comes. Who held one gives what is left as the target (`budget_left`).
 
 The record is made by planning anew from every origin of the later half, each from its own past only, so
 `exceedance_backtest` is out of sample: the share of windows over capacity from each origin to one lead
@@ -77,7 +79,7 @@ class Reserve:
 
     The basis is the 95th percentile of the last `basis_windows` windows. `first_window` is the first that
     counts (later than 0 after a lasting move of the level), `growth` the growth over the lead time, and
-    `budget` what is left of the target, as a factor. `any_over_backtest` is the share of the record's lead
+    `budget` what the record's plans left of the target, as a factor (not in `capacity`). `any_over_backtest` is the share of the record's lead
     times with any window over capacity. As overloads come in clusters, the record's windows say as much as
     `independent_windows`, and its risk in the long run lies between `exceedance_low` and `exceedance_high` (80 %).
     `overloads_expected` is how many independent ones would be over at the target, `target_supported` the least target
@@ -145,9 +147,7 @@ def plan_reserve(values: np.ndarray, lead: int, target: float, season: int = 0, 
     planned = min(lead, len(values) // 4)
     plan = _Plan(lead, target, season, goal)
     record = _Record(values, replace(plan, lead=planned))
-    budget = record.budget_at(len(values))
-    capacity = plan.capacity(values, budget)
-    found = _reserve(record, plan, capacity, budget)
+    found = _reserve(record, plan)
     if not older:
         return found
     told = f"only the last {len(values):,} windows count, {older:,} before them do not"
@@ -155,8 +155,9 @@ def plan_reserve(values: np.ndarray, lead: int, target: float, season: int = 0, 
     return replace(found, first_window=moved, notes=(told, *found.notes))
 
 
-def _reserve(record: _Record, plan: _Plan, capacity: float, budget: float) -> Reserve:
+def _reserve(record: _Record, plan: _Plan) -> Reserve:
     values, lead = record.values, record.plan.lead
+    capacity = plan.capacity(values)
     curve = _curve(record)
     own, basis_value = curve.iloc[-1], float(record.basis_at(len(values)))
     first = plan.first_window(values)
@@ -191,7 +192,7 @@ def _reserve(record: _Record, plan: _Plan, capacity: float, budget: float) -> Re
         origins=len(record.origins),
         first_window=first,
         growth=float(np.expm1(plan.growth(values[first:]) * plan.lead)),
-        budget=budget,
+        budget=record.budget_at(len(values)),
         notes=(*_notes(record, plan, basis_value), *support_notes(plan.target, plan.target * independent)),
         curve=curve,
     )
@@ -253,8 +254,8 @@ class _Plan:
     season: int
     goal: str
 
-    def capacity(self, history: np.ndarray, budget: float) -> float:
-        """Capacity for the lead time after a history, (n,)."""
+    def capacity(self, history: np.ndarray, budget: float = 1.0) -> float:
+        """Capacity for the lead time after a history, (n,); it aims at `budget` times the target."""
         history = history[self.first_window(history) :]
         growth = self.growth(history)
         if growth > 0:  # a window far below today's level says little about it

@@ -40,7 +40,7 @@ def reserve_section(ws: Workspace, plan: BuyPlan) -> Group:
     answer = (
         f"{first['use_case_id']} in {first['region']} needs {pct(first['reserve'], 0)} over the 95th percentile of its recent hours "
         f"to stay within capacity in {pct(1 - first['target'], 1)} of the hours of a lead time of {plural(round(first['lead_weeks']), 'week')}. "
-        f"Plans made that way in the past were exceeded in {pct(first['exceedance_backtest'], 1)} of the hours "
+        f"Plans made that way in the past, each aiming at what those before it left of the target, were exceeded in {pct(first['exceedance_backtest'], 1)} of the hours "
         f"({num(first['hours_per_month_over'], 1)} hours a month); a fixed 20 % over the same basis in {past[0]}, 40 % in {past[1]}. "
         + _exceeded(known)
         + _against_article(plan.reserves)
