@@ -12,9 +12,10 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import Field, load_contract
+from aifactory.inputs.importers.plain_numbers import unclear_columns, with_plain_numbers
 from aifactory.inputs.importers.use_cases.mapping import Mapping, suggest
-from aifactory.inputs.importers.use_cases.plain_cells import total_rows, with_plain_numbers
 from aifactory.inputs.importers.use_cases.quantities import months, number, same_value
+from aifactory.inputs.importers.use_cases.totals import total_rows
 from aifactory.inputs.importers.use_cases.words import SAME, known_value, one_spelling, plain, slug
 from aifactory.inputs.spreadsheet import HIDDEN_SHEET, Sheet, read_spreadsheet
 
@@ -127,7 +128,7 @@ class _Reader:
     ) -> None:
         self.sheet, self.mapping, self.result, self.today = sheet, mapping, result, today
         self.contract = load_contract("use_case_candidates")
-        self.unclear = set(sheet.frame) - commas if any("semicolons" in text for text, _ in sheet.notes) else set()
+        self.unclear = unclear_columns(sheet, commas)
         self.kept: list[str] = []  # columns of theirs whose text must stay beside ours
 
     def frame(self) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What a sheet holds beside use cases: rows of their sums, and numbers in the writing of another country."""
+"""What a sheet holds beside use cases: rows of their sums."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from aifactory.inputs.decimal_comma import NOTHING, kinds_of
 from aifactory.inputs.importers.use_cases.quantities import number
-from aifactory.inputs.spreadsheet import Sheet
 
 _TOTAL = re.compile(r"(?:grand |sub-?)?(?:total|sum)s?\b", re.IGNORECASE)
 _TOTAL_NAME = re.compile(
@@ -18,9 +16,6 @@ _TOTAL_NAME = re.compile(
 )
 #: Relative difference up to which a figure is the sum of others, which were rounded.
 SUMMED = 0.005
-_IN_GROUPS = re.compile(r"[+-]?\d{1,3}(?:[ \u00a0\u2009\u202f'\u2019]\d{3})+(?:[.,]\d+)?")
-_NUMBER = re.compile(r"[+-]?\d[\d.,]*")
-_APART = re.compile("[ \u00a0\u2009\u202f'\u2019]")
 
 
 def total_rows(frame: pd.DataFrame, name: str | None) -> pd.Series:
@@ -60,37 +55,3 @@ def _is_sum(row: pd.Series, parts: pd.DataFrame, named: pd.Series, at: int) -> b
         if (several & (row > 0) & ((group.sum() / row - 1).abs() <= SUMMED)).any():
             return True
     return False
-
-
-def with_plain_numbers(sheet: Sheet) -> frozenset[str]:
-    """Rewrite numbers in groups (1 200 000, 1'200'000) and, beside semicolons, with decimal commas; columns without doubt there.
-
-    A column is rewritten where every filled cell is a number. Where cells may be read in two ways (1,234), all others
-    must be of one way.
-    """
-    grouped = sheet.frame.map(lambda text: _APART.sub("", text) if _IN_GROUPS.fullmatch(text.strip()) else text)
-    all_numbers = grouped.map(
-        lambda text: text.strip().lower() in NOTHING or bool(_NUMBER.fullmatch(text.strip()))
-    ).all()
-    grouped = grouped.where(all_numbers, sheet.frame, axis="columns")
-    changed = int((grouped != sheet.frame).any(axis="columns").sum())
-    if changed:
-        sheet.notes.append(("numbers in groups of three digits, read as one number each", changed))
-    sheet.frame, found = grouped, set()
-    if any("semicolons" in text for text, _ in sheet.notes):
-        for name in sheet.frame:
-            kinds = kinds_of(sheet.frame[name])
-            ways = set(kinds.values()) - {"?"}
-            if not ways or (len(ways) > 1 and "?" in kinds.values()):
-                continue
-            plain = {cell: _plain(cell, kind if kind != "?" else min(ways)) for cell, kind in kinds.items()}
-            sheet.frame[name] = sheet.frame[name].replace(plain)
-            found.add(name)
-            if "," in ways:
-                sheet.notes.append((f"numbers with a decimal comma, read as such: {name}", len(sheet.frame)))
-    return frozenset(found)
-
-
-def _plain(cell: str, kind: str) -> str:
-    """A number with a decimal point and without groups; `kind` is what stands before its decimals."""
-    return cell.replace(".", "").replace(",", ".") if kind == "," else cell.replace(",", "")
