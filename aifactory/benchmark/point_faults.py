@@ -22,6 +22,8 @@ LITTLE_MEAN_TOLERANCE = 2.0
 TOKENS_TOLERANCE = 0.05
 #: Share of the offered rate below which the queue grew as long as the test lasted.
 RATE_REACHED = 0.9
+#: Times the offered rate above which requests came otherwise: 50 or more that come by chance reach 1.5 times once in 2,700.
+RATE_EXCEEDED = 1.5
 #: Send lag over the median time that users wait (first token, else all) from which latencies leave out a real part.
 LATE = 0.5
 #: Share of requests that are the first in a cold system, from which they are part of a p95.
@@ -114,6 +116,11 @@ def rate_not_reached(points: pd.DataFrame) -> pd.Series:
     return points["requests"] / points["duration_s"] < RATE_REACHED * points["offered_requests_per_s"]
 
 
+def rate_exceeded(points: pd.DataFrame) -> pd.Series:
+    """More requests were done than the rate offers."""
+    return points["requests"] / points["duration_s"] > RATE_EXCEEDED * points["offered_requests_per_s"]
+
+
 def sent_late(points: pd.DataFrame) -> pd.Series:
     """The load tool was late by a good part of the time that users would wait."""
     return points["send_lag_p95_ms"] > LATE * points["p50_ttft_ms"].fillna(points["p50_e2e_ms"])
@@ -169,6 +176,10 @@ POINT_RULES: dict[str, tuple[str, Rule]] = {
     f"less than {RATE_REACHED * 100:g} % of the offered rate was done: the queue grew with the length of the test": (
         UNVERIFIED,
         rate_not_reached,
+    ),
+    f"more than {RATE_EXCEEDED:g} times the offered rate was done: requests came at another rate": (
+        UNVERIFIED,
+        rate_exceeded,
     ),
     "the load tool sent late, so that latencies leave out a part of the wait": (UNVERIFIED, sent_late),
     f"the warm-up counts, and is more than {COLD_SHARE * 100:g} % of the requests": (UNVERIFIED, warm_up_counts),

@@ -33,6 +33,10 @@ from aifactory.units import counted, percent
 LOW, HIGH = 1.0, 3.1
 #: One-sided level of the range where all users are alike: quantile of Student's t with as many batches.
 ALIKE = 0.9
+WEEK_DAYS = 7
+ONE_KIND_OF_DAY = (
+    "less than a week: how days of the week differ is not in the range; project the same days, or measure a whole week"
+)
 ABOVE, BELOW, AS_PROJECTED = "above the projection", "below the projection", "as projected"
 
 
@@ -134,6 +138,8 @@ def early_file(
     told = []
     if as_equals is None:
         told.append("users count as alike: who came first is not in the range; state --as-equals (inventory, tenants)")
+    if day <= batch and len(demand.values) < WEEK_DAYS * day:
+        told.append(ONE_KIND_OF_DAY)
     if batch < day:
         told.append(f"less than two days: the range knows no day, only batches of {span(window * batch)}")
     figures = {name: value for name, value in vars(found).items() if isinstance(value, float)}

@@ -37,7 +37,7 @@ def plain_decimals(text: pd.DataFrame) -> tuple[pd.DataFrame, list[Problem], lis
     >>> plain_decimals(frame)[0].to_numpy().tolist()
     [['1234.56', '1,5 h'], ['0.5', 'x']]
     """
-    kinds = {name: found for name in text if (found := _kinds(text[name]))}
+    kinds = {name: found for name in text if (found := kinds_of(text[name]))}
     changed, problems = {}, []
     for name, found in kinds.items():
         ways = set(found.values()) - {"?"}
@@ -52,7 +52,7 @@ def plain_decimals(text: pd.DataFrame) -> tuple[pd.DataFrame, list[Problem], lis
     return text.assign(**plain), [], [(remark, len(text))]
 
 
-def _kinds(cells: pd.Series) -> dict[str, str]:
+def kinds_of(cells: pd.Series) -> dict[str, str]:
     """Different numbers of a column with a separator -> `,`, `.` or `?`; empty if a cell is no number, or none has one."""
     found = {}
     for cell in cells.unique():

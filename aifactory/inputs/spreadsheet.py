@@ -29,6 +29,7 @@ MOST_CHARACTERS = 131_072
 csv.field_size_limit(MAX_BYTES)  # the rule above decides, whatever limit another library has set
 #: Marks of UTF-8 text that was read as Windows text once before.
 MOJIBAKE = ("\u00e2\u20ac", "\u00c3\u00a9", "\u00c3\u00bc", "\u00c3\u00b6", "\u00c3\u00a4", "\u00c2\u00a0", "\ufffd")
+HIDDEN_SHEET = "is hidden and was not read"
 BLANK, REPEATED = "blank row", "header repeated inside the table"
 
 

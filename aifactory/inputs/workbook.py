@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from aifactory.errors import InputError
-from aifactory.inputs.spreadsheet import Sheet, table_of
+from aifactory.inputs.spreadsheet import HIDDEN_SHEET, Sheet, table_of
 
 Read = TypeVar("Read")
 MAX_ENTRIES = 5_000
@@ -35,6 +35,8 @@ _FORMULA = re.compile(
 #: How a workbook writes control characters inside text.
 _CONTROL = re.compile(r"_x00([01][0-9A-Fa-f])_")
 _ROW = re.compile(rb'<(?:\w+:)?row\b[^>]*?\br="(\d{1,9})"')
+_HIDDEN_ROW = re.compile(rb'<(?:\w+:)?row\b(?=[^>]*?\bhidden="(?:1|true)")[^>]*?\br="(\d{1,9})"')
+HIDDEN_ROWS = "rows that are hidden in the sheet (by a filter or by hand) are read like the others"
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell ref="([A-Z]+)(\d+):([A-Z]+)(\d+)"')
 
 
@@ -122,7 +124,7 @@ def _sheets(path: Path, book: Any) -> list[Sheet]:
             rows, notes = _rows(path.name, source, archive.read(source._worksheet_path))  # noqa: SLF001
             held = sum(any(row) for row in rows)
             if source.sheet_state != "visible":
-                hidden += [(f"sheet {source.title!r} is hidden and was not read", max(held - 1, 0))] if held else []
+                hidden += [(f"sheet {source.title!r} {HIDDEN_SHEET}", max(held - 1, 0))] if held else []
             elif held:
                 sheet = table_of(path.name, source.title, rows)
                 sheet.notes = [*notes, *sheet.notes]
@@ -151,6 +153,8 @@ def _rows(file: str, source: Any, xml: bytes) -> tuple[list[list[str]], list[tup
             row[position] = ""
         rows.append(row)
     notes = [("spreadsheet errors such as #REF! are read as unknown", broken)] if broken else []
+    hidden = sum(int(row) <= len(rows) and any(rows[int(row) - 1]) for row in _HIDDEN_ROW.findall(xml))
+    notes += [(HIDDEN_ROWS, hidden)] if hidden else []
     return rows, [*notes, *_formula_notes(xml), *_fill_merged(rows, xml)]
 
 

@@ -59,8 +59,12 @@ def find_model(wanted: str, option: str) -> pd.Series:
 
 
 def usd_per_accelerator_hour(accelerator_id: str) -> float:
-    """Median on-demand price in the catalogue; NaN where there is none."""
-    return float(_on_demand(accelerator_id)["usd_per_accelerator_hour"].astype(float).median())
+    """Median over providers of the median that each asks on demand in the catalogue; NaN where there is none.
+
+    A provider with forty regions counts as one with a single list price does.
+    """
+    rows = _on_demand(accelerator_id)
+    return float(rows["usd_per_accelerator_hour"].astype(float).groupby(rows["provider"]).median().median())
 
 
 def price_remark(accelerator_id: str) -> str:
@@ -68,10 +72,12 @@ def price_remark(accelerator_id: str) -> str:
     rows = _on_demand(accelerator_id)
     if rows.empty:
         return f"{accelerator_id}: no price on demand in the catalogue"
-    days, sellers = rows["as_of"].astype(str).str[:10], ", ".join(sorted(rows["provider"].unique()))
+    days, sellers = rows["as_of"].astype(str).str[:10], sorted(rows["provider"].unique())
+    each = ", each with its own median," if len(rows) > len(sellers) > 1 else ""
     return (
         f"{accelerator_id}: USD {usd_per_accelerator_hour(accelerator_id):,.2f} per accelerator-hour, the median of "
-        f"{counted(len(rows), 'price')} on demand of {sellers} in the catalogue, {days.min()} to {days.max()}"
+        f"{counted(len(sellers), 'provider')} ({', '.join(sellers)}){each} of {counted(len(rows), 'price')} on demand in the "
+        f"catalogue, {days.min()} to {days.max()}"
     )
 
 

@@ -23,6 +23,7 @@ from aifactory.serving.deployment_unstated import DEGREES, LOADS, WORKERS, poole
 from aifactory.serving.intervals import covered
 from aifactory.serving.measurements import note, numbers, read_table, refuse_beyond, refuse_rows, spelt, with_assumed
 from aifactory.serving.platforms import WEIGHT_BYTES, load_platforms, peak_tflops, precision_class
+from aifactory.serving.same_rows import deployed_apart
 from aifactory.serving.tiers import REFUSED, STEP_MODEL
 
 #: The time to first token holds waits that last as long as answers do.
@@ -164,10 +165,10 @@ def evaluate_deployments(
     """Errors by split and group, and the predictions of every row.
 
     Without a training table, whole systems, whole models and single rows are left out in turn. Rows that stand in both
-    tables, alike in all that they state, teach nothing of themselves.
+    tables (`same_rows`) teach nothing of themselves.
     """
     given = training is not None
-    answers = {"given": predict_deployments(rows, _others(training, rows))} if given else _cross_validated(rows)
+    answers = {"given": predict_deployments(rows, deployed_apart(training, rows))} if given else _cross_validated(rows)
     chosen = (
         "given"
         if training is not None
@@ -177,13 +178,6 @@ def evaluate_deployments(
     )
     lines = [line for split, answer in answers.items() for line in _errors(rows, answer, split)]
     return pd.DataFrame(lines), answers[chosen].drop(columns=["low80_ttft_ms", "high80_ttft_ms"])
-
-
-def _others(training: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of a training table that are not among the rows asked for."""
-    stated = ["config_id", *READ]
-    both = [pd.MultiIndex.from_frame(frame[stated].astype(str)) for frame in (training, rows)]
-    return training[~both[0].isin(both[1])]
 
 
 def predict_deployments(

@@ -30,7 +30,7 @@ from aifactory.serving.engine_state import (
 
 @inline
 def account(sim, rep, law, start, length, batch, present, tokens, prefilled):
-    """Add a step or leap to the minute table, split where it crosses minutes."""
+    """Add a step or leap to the minute table, split where it crosses minutes, up to the horizon."""
     kv = (law.blocks - rep.free) << law.shift
     if start + length < rep.minute_end:
         row = sim.minutes[rep.law, rep.minute]
@@ -41,12 +41,14 @@ def account(sim, rep, law, start, length, batch, present, tokens, prefilled):
         row[DECODED] += tokens
         row[PREFILLED] += prefilled
         return
+    horizon = sim.options[0].horizon_s
     minute, last = int(start / MINUTE_S), int((start + length) / MINUTE_S)
     top = sim.minutes.shape[1] - 1
     rep.minute = min(last, top)
-    rep.minute_end = (rep.minute + 1) * MINUTE_S
+    rep.minute_end = min((rep.minute + 1) * MINUTE_S, horizon)
     for m in range(minute, last + 1):
         part = length if minute == last else min((m + 1) * MINUTE_S, start + length) - max(m * MINUTE_S, start)
+        part = max(min(part, horizon - max(m * MINUTE_S, start)), 0.0)
         row = sim.minutes[rep.law, min(m, top)]
         row[BUSY] += part
         row[BATCH] += batch * part

@@ -101,6 +101,7 @@ def give_up(sim, i, time, attempt):
         arrives = request.first_s + sim.laws[0].s_per_transfer_token * sim.input_tokens[i]
         ledger.moving_s -= arrives - max(time, request.first_s)
         ledger.lingering_s += max(request.first_s - time, 0.0)
+        ledger.end_s = max(ledger.end_s, request.first_s)
         ledger.lost_tokens += work_of(sim, i, np.int64(1))
     else:
         withdraw(sim, np.int64(request.replica), i, time)
@@ -112,6 +113,7 @@ def withdraw(sim, r, i, time):
     """Take a request out of the batch or the queue of its replica."""
     rep, ledger, request = sim.replicas[r], sim.ledger[0], sim.requests[i]
     ledger.lingering_s += max(rep.clock - time, 0.0)
+    ledger.end_s = max(ledger.end_s, rep.clock)
     if rep.partial == i:
         ledger.lost_tokens += drop_partial(sim, r)
     elif request.left > 0:

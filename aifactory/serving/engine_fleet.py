@@ -81,7 +81,7 @@ def enqueue(sim, r, i, time, left):
         rep.clock = max(rep.clock, time)
     if rep.clock > time:
         minute = min(int(time / MINUTE_S), sim.minutes.shape[1] - 1)
-        sim.minutes[rep.law, minute, QUEUE] += rep.clock - time
+        sim.minutes[rep.law, minute, QUEUE] += min(rep.clock, sim.options[0].horizon_s) - time
     request = sim.requests[i]
     request.replica = np.int16(r)
     request.left = np.int32(left)

@@ -136,6 +136,7 @@ OPTIONS = np.dtype(
         ("oversize", "i8"),  # 1: some request may not fit into a KV cache
         ("timed", "i8"),  # 1: clients give up
         ("timeout_s", "f8"),  # after this, less what a request spends outside the steps
+        ("horizon_s", "f8"),  # what a step does after this is booked nowhere
     ],
     align=True,
 )

@@ -58,6 +58,7 @@ def simulate_fleet(
         rule = "must be seconds from the start, 20 years at most; are these milliseconds? Divide by 1000"
         raise InputError.at(requests.source, rule, column="arrival_s", value=last_s)
     sim = _build(requests, fleet, step_by_step)
+    sim.options["horizon_s"] = horizon_s
     until = 0.0
     while True:
         ahead_s = last_s + WINDOW_S - until if until <= last_s else max(WINDOW_S, until)

@@ -47,13 +47,13 @@ class Fidelity:
 def evaluate(rows: pd.DataFrame, training: pd.DataFrame | None, copies: pd.DataFrame | None = None) -> Fidelity:
     """Predict `rows` from `training`, or cross-validate inside `rows` where there is none.
 
-    Both tables carry features (`with_features`). Own results are never used: with a training table the
-    rows of the same id are taken out of it; without one, each split holds back the row, its whole
+    Both tables carry features (`with_features`). Own results are never used: a training table comes without
+    the rows asked for (`same_rows`); without one, each split holds back the row, its whole
     accelerator, its whole model, or everything of its date and later. `copies`
     of rows that leave out conditions, with features, answer for those (`unstated.pooled`).
     """
     if training is not None:
-        predictor = train(training[~training["id"].isin(rows["id"])])
+        predictor = train(training)
         answer = predictor.predict(rows)
         answers = {"given": answer if copies is None else pooled(answer, copies, predictor.predict)}
         splits = {"given": _relation(rows, predictor.rows)}

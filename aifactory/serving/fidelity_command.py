@@ -21,6 +21,7 @@ from aifactory.serving.measurements import (
     with_lengths,
 )
 from aifactory.serving.model_spellings import as_spelt_in
+from aifactory.serving.same_rows import published_apart
 from aifactory.serving.tiers import REFUSED, train
 from aifactory.serving.unstated import pooled, that_hold_weights, with_conditions
 
@@ -100,9 +101,9 @@ def _measurements(
         others = _sound(read_measurements(training, faults=wrong), wrong)
         others = told_elsewhere(others)
         sound = told_elsewhere(sound.assign(model=as_spelt_in(sound["model"], others["model"])), others)
-        given = with_features(told_elsewhere(others, sound), lengths)
+        apart = published_apart(others, sound)
+        given = with_features(told_elsewhere(apart, sound), lengths)
         given = given[given["value"].notna()]
-        apart = others[~others["id"].isin(sound["id"])]
         copies = that_hold_weights(with_features(with_conditions(with_lengths(sound, lengths), apart), lengths))
     rows = with_features(told_elsewhere(sound), lengths)
     known = rows[rows["value"].notna()]
@@ -113,7 +114,7 @@ def _measurements(
     chosen = result.predictions.get("given" if given is not None else leave_out, result.predictions.get("row"))
     parts = [part for part in (chosen,) if part is not None and len(part)]
     if len(known) < len(rows) or not parts:
-        predictor = train(base[~base["id"].isin(rows["id"])] if given is not None else base)
+        predictor = train(base)
         blind = predictor.predict(rows.drop(known.index))
         parts.insert(0, blind if copies is None else pooled(blind, copies, predictor.predict))
     chosen = pd.concat(parts)

@@ -169,7 +169,7 @@ class FleetRun:
     def utilization(self) -> float:
         """Share of the paid replica time of the main pool in which a step ran; 0 where nothing took time."""
         busy, paid = self.totals[0, [st.BUSY, st.PAID]]
-        return min(float(busy / paid), 1.0) if paid > 0 else 0.0
+        return float(busy / paid) if paid > 0 else 0.0
 
     def minutes(self) -> pd.DataFrame:
         """One row per pool and minute: means over the minute, energy and cost of it."""

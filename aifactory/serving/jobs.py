@@ -15,6 +15,8 @@ from aifactory.errors import InputError
 from aifactory.serving.job_kernel import run_queue
 from aifactory.serving.slo_sizing import fewest
 
+#: Jobs run in all to try every count below a size.
+TRIED = 2_000_000
 #: Longest run and largest job: 20 years and ten million accelerators; more is a slip of units.
 LONGEST_S, MOST_ACCELERATORS = 20 * 366 * 86_400.0, 10_000_000
 
@@ -94,7 +96,11 @@ class JobPoolSize:
 
 
 def size_job_pool(jobs: JobStream, percentile: float, wait_s: float, *, backfill: bool = True) -> JobPoolSize:
-    """Fewest accelerators at which the percentile of the wait is at most `wait_s`."""
+    """Fewest accelerators at which the percentile of the wait is at most `wait_s`.
+
+    Now and then more accelerators make a stream wait longer. Below what bisection finds every count is tried, up to
+    `TRIED` jobs in all.
+    """
     if not 0 < percentile < 100:
         rule = "must lie between 0 and 100, without them: 0 asks nothing, and the longest wait of all is no percentile"
         raise InputError.at("--percentile", rule, value=percentile)
@@ -113,6 +119,8 @@ def size_job_pool(jobs: JobStream, percentile: float, wait_s: float, *, backfill
     count = fewest(
         lambda n: n >= widest and wait(n) <= wait_s, max(steady, widest), most=int(jobs.accelerators.sum()) * 2
     )
+    if (count - widest) * jobs.submit_s.size <= TRIED:
+        count = next((n for n in range(widest, count) if wait(n) <= wait_s), count)
     start = simulate_jobs(jobs, count, backfill=backfill)
     busy = work / (count * max(float((start + jobs.run_s).max() - jobs.submit_s[0]), 1e-9))
     because = (

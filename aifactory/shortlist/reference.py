@@ -26,8 +26,11 @@ from aifactory.shortlist.mcda.weight_space import WeightSpace
 COLUMNS = ["case_id", "function", "expected", "got", "abs_deviation", "relative_deviation", "tolerance", "ok", "reason"]
 DRAWS, SEED = 100_000, 20260401
 Inputs = dict[str, Any]
-#: A weight by number, or a figure.
-_TERM = r"(?:w\d+|\d*\.?\d+)"
+#: A weight by number, as many times as said, or a figure; sums of these on each side of a comparison.
+_FIGURE = r"\d*\.?\d+"
+_TERM = rf"(?:(?:{_FIGURE}\s*\*?\s*)?w\d+|{_FIGURE}\s*%?)"
+_SIDE = rf"{_TERM}(?:\s*[+-]\s*{_TERM})*"
+_CHAIN = re.compile(rf"(?<![+*\w.-])(?<![+*-]\s){_SIDE}(?:\s*[<>]=?\s*{_SIDE})+(?!\s*[+*\w.-])")
 
 
 def check(csv_path: str | Path) -> pd.DataFrame:
@@ -226,20 +229,31 @@ def stated_limits(text: str, n: int) -> tuple[tuple[tuple[float, ...], float], .
     (((-1.0, 1.0), 0.0), ((0.0, -1.0), -0.1))
     """
     limits = []
-    for chain in re.findall(rf"{_TERM}(?:\s*[<>]=?\s*{_TERM})+", text):
-        terms, signs = re.findall(_TERM, chain), re.findall(r"[<>]", chain)
-        for left, sign, right in zip(terms, signs, terms[1:], strict=False):
-            less, more = (right, left) if sign == ">" else (left, right)
-            row, end = np.zeros(n), 0.0
-            for term, factor in ((less, 1.0), (more, -1.0)):
-                if not term.startswith("w"):
-                    end -= factor * float(term)
-                elif 1 <= int(term[1:]) <= n:
-                    row[int(term[1:]) - 1] += factor
-                else:
-                    raise InputError.at("weights", f"there are {n} weights, w1 to w{n}", value=term)
-            limits.append((tuple(float(factor) for factor in row), end))
+    text = text.replace("\u2264", "<=").replace("\u2265", ">=")
+    for chain in _CHAIN.findall(text):
+        sides, signs = re.split(r"[<>]=?", chain), re.findall(r"[<>]", chain)
+        for left, sign, right in zip(sides, signs, sides[1:], strict=False):
+            less, more = (_linear(side, n) for side in ((right, left) if sign == ">" else (left, right)))
+            limits.append((tuple((less[0] - more[0]).tolist()), more[1] - less[1]))
+    if unread := re.search(r"\S*\s*[<>=]+\s*\S*", _CHAIN.sub("", text)):
+        rule = "is no comparison of weights: sums of w1, 2 w2 or figures on each side of < or >, as w1 + w2 <= 0.5"
+        raise InputError.at("weights", rule, value=unread[0].strip())
     return tuple(limits)
+
+
+def _linear(side: str, n: int) -> tuple[np.ndarray, float]:
+    """Factors of the n weights in a sum such as `2 w1 - w3 + 0.1` or `30 %`, and its constant."""
+    factors, constant = np.zeros(n), 0.0
+    for sign, term in re.findall(rf"([+-]?)\s*({_TERM})", side):
+        one = -1.0 if sign == "-" else 1.0
+        figure, weight = re.fullmatch(rf"({_FIGURE})?\s*[*%]?\s*(?:w(\d+))?", term).groups()
+        if weight is None:
+            constant += one * float(figure) / (100 if term.endswith("%") else 1)
+        elif 1 <= int(weight) <= n:
+            factors[int(weight) - 1] += one * float(figure or 1)
+        else:
+            raise InputError.at("weights", f"there are {n} weights, w1 to w{n}", value=term)
+    return factors, constant
 
 
 def _space(given: Inputs, n: int) -> WeightSpace:

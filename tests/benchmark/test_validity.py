@@ -15,7 +15,7 @@ from aifactory.benchmark.validity import (
 )
 
 SHORT, FAILS, FEW, BRIEF, TIGHT, PROMPTS = RUN_RULES
-(CUT, ORDER, BANDWIDTH, COUNTS, LITTLE, REFUSED, CROSS, NO_TIME, NO_OUTPUT, SUMS, RATE, SENT_LATE, WARM_UP, ONLY_P99,
+(CUT, ORDER, BANDWIDTH, COUNTS, LITTLE, REFUSED, CROSS, NO_TIME, NO_OUTPUT, SUMS, RATE, FASTER, SENT_LATE, WARM_UP, ONLY_P99,
  UNPROVEN) = POINT_RULES  # fmt: skip
 H100_BYTES_PER_S = 3350e9
 
@@ -57,6 +57,7 @@ BREAKS = [
     (SUMS, UNVERIFIED, {"output_tokens_per_s": 200 * 1.051}),
     (SUMS, UNVERIFIED, {"output_tokens_per_s": 200 * 0.949}),
     (RATE, UNVERIFIED, {"offered_requests_per_s": 2 / 0.899}),
+    (FASTER, UNVERIFIED, {"offered_requests_per_s": 2 / 1.501}),
     (SENT_LATE, UNVERIFIED, {"send_lag_p95_ms": 50.5}),
     (SENT_LATE, UNVERIFIED, {"send_lag_p95_ms": 2500.5, "p50_ttft_ms": np.nan}),
     (WARM_UP, UNVERIFIED, {"warmup_excluded": False, "requests": 199, "duration_s": 99.5}),
@@ -97,6 +98,7 @@ HOLDS = [
     (SUMS, {"errors": 60, "output_tokens_per_s": 190.0 * 0.951}),  # failed requests may have had no tokens
     (SUMS, {"output_tokens_mean": np.nan}),
     (RATE, {"offered_requests_per_s": 2 / 0.901}),
+    (FASTER, {"offered_requests_per_s": 2 / 1.499}),
     (SENT_LATE, {"send_lag_p95_ms": 49.5}),
     (WARM_UP, {"warmup_excluded": False, "requests": 200, "duration_s": 100.0}),
     (WARM_UP, {"warmup_excluded": True, "requests": 100, "duration_s": 50.0}),

@@ -100,3 +100,12 @@ def test_a_file_of_one_window_is_told_what_to_do(tmp_path):
         early_file(path, pd.Timedelta(days=20), 0.1, 50.0, None)
     with pytest.raises(InputError, match="--share: value 10: .*; is it percent\\? 10 % is 0.1"):
         early_file(path, pd.Timedelta(days=1), 10, 50.0, None)
+
+
+@pytest.mark.parametrize(("days", "told"), [(2, True), (6, True), (7, False), (1, False)])
+def test_less_than_a_week_says_that_days_differ(tmp_path, days, told):
+    path = tmp_path / "early.csv"
+    stamps = pd.date_range("2026-10-05", periods=24 * days, freq="h")
+    pd.DataFrame({"ds": stamps, "y": np.arange(len(stamps)) % 7 + 1}).to_csv(path, index=False)
+    warnings = early_file(path, pd.Timedelta(hours=1), 0.1, 40.0, 50)["warnings"]
+    assert any(text.startswith("less than a week") for text in warnings) == told

@@ -193,6 +193,24 @@ def test_the_minute_table_adds_up():
     assert minutes["kv_share"].max() <= 1
 
 
+@pytest.mark.parametrize(
+    ("arrivals", "timeout_s", "horizon_s", "busy_s", "end_s"),
+    [([0.0], 1.5, np.inf, 2.0, 2.0), ([0.0], None, 0.25, 0.25, 0.25), ([0.0, 61.0], 1.5, 61.5, 2.5, 61.5)],
+)
+def test_a_step_that_nobody_waits_for_is_paid_and_none_beyond_the_horizon_counts(
+    arrivals, timeout_s, horizon_s, busy_s, end_s
+):
+    """Steps of 1 s: the client leaves in the middle of its second one, or the horizon comes first."""
+    law = StepTime(0.0, 0.0, 0.0, 0.0, 1.0, 10_000, idle_w=0.0, busy_w=100.0)
+    stream = RequestStream(arrivals, [10] * len(arrivals), [3] * len(arrivals))
+    run = simulate_fleet(stream, Fleet(Pool(law, 1, 3600.0), timeout_s=timeout_s), horizon_s=horizon_s)
+    minutes = run.minutes()
+    assert (run.end_s, run.cost_usd) == pytest.approx((end_s, end_s))
+    assert minutes["utilization"].max() <= 1
+    assert run.utilization == pytest.approx(busy_s / end_s)
+    assert minutes["energy_kwh"].sum() * 3.6e6 == pytest.approx(100 * busy_s)
+
+
 def test_scaled_replicas_are_paid_from_warm_up_to_drain():
     fleet = Fleet(Pool(LAW, 4, 10.0), autoscale=Autoscale(4.0, 1, 1, 1.0, 5.0, 5.0), routing="least_outstanding")
     requests = RequestStream(np.r_[BUSY.arrival_s[:1000], 200.0], BUSY.input_tokens[:1001], BUSY.output_tokens[:1001])

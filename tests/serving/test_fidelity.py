@@ -60,7 +60,7 @@ def test_training_rows_of_the_same_id_are_taken_out(tmp_path):
 def test_a_measured_row_speaks_first_and_other_chips_anchor(tmp_path):
     measured = table(tmp_path / "train.csv")
     asked = pd.read_csv(measured)
-    asked["id"] = asked["id"] + "-asked"
+    asked["id"], asked["value"] = asked["id"] + "-asked", asked["value"] * 1.1  # measured again by somebody else
     asked.loc[1, ["accelerator", "id"]] = ["nvidia-gh200-144gb", "new-chip"]
     asked.loc[2, ["accelerator", "id"]] = ["unheard-of-chip", "unknown-chip"]
     asked.loc[3, ["model", "id", "params_b"]] = ["brand-new-13b", "new-model", 13]

@@ -92,3 +92,22 @@ def test_jobs_that_end_together_are_all_free_for_what_fills_the_gap():
     """Of 4, two jobs hold 2 and 1 until 10; then the first who waits takes 3 and leaves 1, which may be lent at once."""
     jobs = JobStream([0, 0, 0, 0], [10, 10, 5, 20], [2, 1, 3, 1])
     assert simulate_jobs(jobs, 4, backfill=True).tolist() == [0.0, 0.0, 10.0, 0.0]
+
+
+@pytest.mark.parametrize("backfill", [False, True])
+def test_the_size_is_the_fewest_though_more_may_wait_longer(backfill):
+    """Against every count tried; some of these streams wait longer with one accelerator more."""
+    draw, odd = np.random.default_rng(4), 0
+    for _ in range(60):
+        count = int(draw.integers(5, 60))
+        submit = np.floor(np.cumsum(draw.exponential(1, count)))
+        jobs = JobStream(submit, np.floor(draw.exponential(6, count)), draw.choice([1, 1, 2, 4, 8, 16], count))
+        kept = [
+            float(np.percentile(simulate_jobs(jobs, n, backfill=backfill) - submit, 90)) <= 1
+            for n in range(int(jobs.accelerators.max()), int(jobs.accelerators.sum()) + 1)
+        ]
+        odd += not all(kept[kept.index(True) :])
+        assert (
+            size_job_pool(jobs, 90, 1.0, backfill=backfill).accelerators == kept.index(True) + jobs.accelerators.max()
+        )
+    assert bool(odd) == backfill  # first come first served never does

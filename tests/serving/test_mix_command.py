@@ -40,8 +40,13 @@ def test_prices_name_their_sellers_and_days(trace):
     remark = cheapest(trace, "Llama-3.1-8B", ["nvidia-h100-sxm"], SLO)["remarks"][-1]
     rows = pd.read_csv(data_dir() / "catalogue" / "prices.csv")
     rows = rows[(rows["accelerator_id"] == "nvidia-h100-sxm") & (rows["purchase_option"] == "on_demand")]
-    assert f"USD {rows['usd_per_accelerator_hour'].median():.2f} per accelerator-hour" in remark
-    assert f"{len(rows)} prices on demand of {', '.join(sorted(set(rows['provider'])))}" in remark
+    each = rows.groupby("provider")["usd_per_accelerator_hour"].median()
+    assert (
+        f"USD {each.median():.2f} per accelerator-hour, the median of {len(each)} providers ({', '.join(each.index)})"
+        in remark
+    )
+    assert f"each with its own median, of {len(rows)} prices on demand" in remark
+    assert each.median() < 0.5 * rows["usd_per_accelerator_hour"].median(), "one provider lists most regions"
     assert remark.endswith(f"{rows['as_of'].min()} to {rows['as_of'].max()}")
     assert price_remark("intel-loihi2") == "intel-loihi2: no price on demand in the catalogue"
 

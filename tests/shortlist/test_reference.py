@@ -108,6 +108,28 @@ def test_admissible_weights_are_read_from_words_entries_or_numbers():
         np.testing.assert_allclose(found["b1"], expected, atol=0.015)
 
 
+@pytest.mark.parametrize(
+    ("words", "limits"),
+    [
+        ("w1+w2<=0.5", [((1, 1, 0), 0.5)]), ("uniform, w1 >= 2 w2", [((-1, 2, 0), 0)]), ("w1 > 50%", [((-1, 0, 0), -0.5)]),
+        ("w1 - w2 \u2265 0.1; 2*w3 <= w1 + w2", [((-1, 1, 0), -0.1), ((-1, -1, 2), 0)]),
+        ("0.2 <= w1 + 0.5w2 <= 40 %", [((-1, -0.5, 0), -0.2), ((1, 0.5, 0), 0.4)]),
+    ],
+)  # fmt: skip
+def test_sums_multiples_and_percent_of_weights_are_read(words, limits):
+    found = stated_limits(words, 3)
+    assert [row for row, _ in found] == [row for row, _ in limits]
+    np.testing.assert_allclose([end for _, end in found], [end for _, end in limits])
+
+
+@pytest.mark.parametrize(
+    "words", ["w1 = w2", "w1 >= -0.5", "w1*w2 <= 0.2", "2(w1 + w2) <= 1", "cost >= quality", "w1 <= 0.5 w2 + x"]
+)
+def test_words_that_are_no_comparison_of_weights_are_refused(words):
+    with pytest.raises(InputError, match="is no comparison of weights"):
+        stated_limits(words, 3)
+
+
 def test_a_weight_that_does_not_exist_is_named():
     with pytest.raises(InputError, match="w3"):
         stated_limits("w1 >= w3", 2)

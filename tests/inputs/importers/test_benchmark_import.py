@@ -324,3 +324,15 @@ def test_the_command_reads_reports_and_stores(mini, sweep):
     assert [report["rows"][0]["verdict"] for report in reports] == ["VALID"] * 4
     assert reports[-1]["runs"][0]["points"] == 4
     assert len(rows_of(mini)) == 4
+
+
+@pytest.mark.parametrize(("told", "facts", "warned"), [
+    ("meta-llama/Llama-3.1-8B-Instruct", {}, True), ("meta-llama/Llama-3.1-70B-Instruct", {}, False), ("default", {"model": "Llama-3.1-70B / 3.3-70B"}, False),
+])  # fmt: skip
+def test_another_model_than_that_of_the_use_case_is_named(mini, tmp_path, told, facts, warned):
+    cases = pd.read_csv(mini / "use_cases.csv", dtype=str).assign(model="Llama-3.1-70B / 3.3-70B")
+    cases.to_csv(mini / "use_cases.csv", index=False)
+    path = made.write(tmp_path, "one.json", point_at(4, model_id=told))
+    (report,) = import_files("benchmark", [path], mini, target(**facts))
+    text = f"the file is of model {told}, chat runs Llama-3.1-70B / 3.3-70B: if that is another model"
+    assert any(item["text"].startswith(text) for item in report["warnings"]) == warned

@@ -445,3 +445,27 @@ def test_durations_stand_for_ends_where_no_job_has_one(tmp_path):
         (tmp_path / f"{name}.csv").write_text(head + row.format("a", "") + row.format("b", end))
         hours[name] = read_job_table(tmp_path / f"{name}.csv", {}).runs_s
     assert hours["none"].tolist() == [10_800.0, 10_800.0] and hours["some"] is None
+
+
+def test_the_accelerator_of_jobs_that_name_none_renames_no_other(tmp_path):
+    """`--accelerator` also tells which of several a short name means."""
+    head = "JobID|Account|Partition|Submit|Start|End|State|AllocTRES\n"
+    line = "{}|models|gpu|2026-10-05T08:00:00|2026-10-05T08:00:00|2026-10-05T09:00:00|COMPLETED|{}\n"
+    text = head + "".join(
+        line.format(n, held) for n, held in enumerate(("gres/gpu:l4=1", "gres/gpu:h100=1", "gres/gpu=1"), 1)
+    )
+    for said, expected in (("nvidia-h100-pcie", ["nvidia-l4", "nvidia-h100-pcie", "nvidia-h100-pcie"]),
+                           ("nvidia-b200-sxm", ["nvidia-l4", "nvidia-h100-sxm", "nvidia-b200-sxm"])):  # fmt: skip
+        _, jobs = read(tmp_path, text, "sacct.txt", region="us", accelerator=said)
+        assert jobs.sort_values("job_id")["accelerator_id"].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("field", "told", "hours"),
+    [("ElapsedRaw", "18000", 5), ("Elapsed", "05:00:00", 5), ("ElapsedRaw", "36000", 10), ("ElapsedRaw", "32400", 10), ("ElapsedRaw", "", 10)],
+)  # fmt: skip
+def test_a_suspended_job_counts_for_as_long_as_it_ran(tmp_path, field, told, hours):
+    text = f"JobID|Account|Submit|Start|End|State|{field}|AllocTRES\n7|models|2026-10-05T00:00:00|2026-10-05T00:00:00|2026-10-05T10:00:00|COMPLETED|{told}|gres/gpu:l4=2\n"
+    report, _ = read(tmp_path, text, "sacct.txt", region="us")
+    assert report["totals"]["accelerator_hours"] == 2 * hours
+    assert any("suspended" in item["text"] for item in report["warnings"]) == (hours == 5)

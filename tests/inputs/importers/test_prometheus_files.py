@@ -338,6 +338,26 @@ def test_two_servers_that_scrape_one_target_count_it_once():
         assert len(samples.series["vllm:prompt_tokens_total"]) == kept
 
 
+@pytest.mark.parametrize(("shift", "kept"), [(3, 1), (5000, 2)])
+def test_ranks_of_an_engine_count_once_where_they_run_level(shift, kept):
+    ranks = [one(np.arange(9) * 10 + more, tp_rank=rank) for rank, more in (("0", 0), ("1", shift))]
+    samples = month_of(vllm__prompt_tokens_total=ranks)
+    leave_out_replicas(samples)
+    assert len(samples.series["vllm:prompt_tokens_total"]) == kept
+    assert any("other ranks of an engine" in text for text, _ in samples.warnings) == (kept == 1)
+
+
+def test_engines_that_prefill_count_only_where_none_decodes():
+    pods = [one(np.arange(9) * 10, pod=pod, llm_d_ai_role=role) for pod, role in (("a", "prefill"), ("b", "decode"))]
+    alone = one(np.arange(9) * 10, pod="c", engine_type="prefill", model_name="other")
+    waits = bucket("+Inf", np.arange(9), engine_type="prefill")
+    samples = month_of(vllm__prompt_tokens_total=[*pods, alone], vllm__time_to_first_token_seconds=[waits])
+    leave_out_replicas(samples)
+    assert [item.labels["pod"] for item in samples.series["vllm:prompt_tokens_total"]] == ["b", "c"]
+    assert len(samples.series["vllm:time_to_first_token_seconds"]) == 1
+    assert samples.warnings == [("vllm:prompt_tokens_total: series of engines that only prefill, left out", 1)]
+
+
 def told(text):
     return json.dumps({"status": "success", "data": {"resultType": "matrix", "result": text}})
 

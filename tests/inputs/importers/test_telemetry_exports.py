@@ -454,6 +454,9 @@ def test_delta_metrics_add_up(tmp_path):
     text = otlp(metric(DURATION, [point(0, 3600, [3, 1], [1.0]), point(3600, 7200, [5, 5], [1.0])], temporality=1))
     _, [(_, windows, _), _] = import_telemetry(write(tmp_path, text), TARGET)
     assert windows["requests"].tolist() == [4, 10]
+    report, [(_, windows, _), _] = import_telemetry(write(tmp_path, text + text, "twice"), TARGET)
+    assert windows["requests"].tolist() == [4, 10]
+    assert "exported twice count once" in texts(report)
 
 
 @pytest.mark.parametrize(

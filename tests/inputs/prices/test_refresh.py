@@ -496,6 +496,25 @@ def test_quotes_that_cannot_be_read_say_why(workspace, put, tmp_path, change, te
     assert not (workspace / "prices.csv").is_file()
 
 
+@pytest.mark.parametrize(
+    ("fee", "deposit", "usd"),
+    [("17.228,00", "0,1", 17_228), ("17228", "0.1", 17_228), ("17 228,50", "0,1", 17_228.5), ("17.228", "0,1", None), ("17,228", "0.1", None)],
+)  # fmt: skip
+def test_a_quote_beside_semicolons(workspace, put, tmp_path, fee, deposit, usd):
+    """Decimal commas are read; a lone 17.228 may be seventeen or seventeen thousand."""
+    put("map.yml", MAPPING)
+    head = QUOTE.splitlines()[0].replace(",", ";")
+    (done,) = refresh(
+        workspace, put("offer.csv", f"{head}\nH100 box;{fee};8;36;{deposit}\n"), mapping=tmp_path / "map.yml"
+    )
+    if usd is None:
+        assert f"row 2, column 'price': value '{fee}': may be thousands or decimals beside semicolons" in done.error
+        return
+    (row,) = held(workspace).to_dict("records")
+    assert row["usd_per_accelerator_hour"] == pytest.approx(usd / 8 / 730 * (1 + 1.03 + 1.03**2) / 3)
+    assert row["upfront_fraction"] == 0.1
+
+
 def test_mappings_are_strict(workspace, put, tmp_path):
     for change in ({"column": {}}, {"price_per": "minute"}, {"constants": {"prize": 1}}):
         put("map.yml", MAPPING | change)

@@ -16,6 +16,7 @@ import numpy as np
 
 from aifactory.errors import InputError
 from aifactory.inputs.importers.benchmarks.point import (
+    EVEN,
     Held,
     Point,
     checked,
@@ -42,7 +43,9 @@ NS_PER_S = 1e9
 
 def is_summary(values: dict) -> bool:
     """Whether an object is the JSON summary."""
-    return "aiperf_version" in values or ("schema_version" in values and "request_throughput" in values)
+    told = [values.get(name) for name in ("request_throughput", "request_latency", "request_count")]
+    named = "aiperf_version" in values or ("schema_version" in values and told[0] is not None)
+    return named or all(isinstance(item, dict) and "unit" in item for item in told)  # early releases name no version
 
 
 def is_record(values: dict) -> bool:
@@ -97,8 +100,12 @@ def _configuration(held: Held, point: Point) -> None:
     measured = [phase for phase in phases if phase.text("kind") != "warmup"]
     if phases:
         point.warmup_excluded = len(measured) < len(phases)
+    plain = held.inner("loadgen")
     if len(measured) == 1:
         _load(measured[0], point)
+    elif plain.values and not phases:
+        point.warmup_excluded = plain.number("warmup_request_count") > 0
+        _load(plain, point)
     models = held.inner("models").items("items")
     if models:
         point.hints["model_id"] = Held(held.file, "input_config.models.items[0]", models[0]).text("name")
@@ -113,6 +120,8 @@ def _load(phase: Held, point: Point) -> None:
     elif not math.isnan(rate):
         point.load = "rate"
         point.put("offered_requests_per_s", rate)
+        if "constant" in (phase.text("type"), phase.text("request_rate_mode"), phase.text("arrival_pattern")):
+            point.assumed.append(EVEN)
     elif "concurrency" in phase:
         point.load = "fixed_concurrency"
         point.put("concurrency", phase.number("concurrency"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -91,6 +92,26 @@ def _store(
             report["rows"] = _as_json(mine)
             report["written"] = written
     _tell_partial_repeats(reports, table)
+    _tell_other_models(into, reports, items)
+
+
+def _tell_other_models(into: Path, reports: list[dict[str, object]], items: Sequence[Fact]) -> None:
+    """A file that names another model than its use case has; nobody said which the test is of."""
+    cases = held_rows(into, "use_cases").set_index("use_case_id")["model"]
+    for report in reports:
+        mine = [item for item in items if item.sha256 == report.get("sha256") and not item.facts.get("model")]
+        pairs = {(item.point.hints.get("model_id", ""), str(item.facts["use_case_id"])) for item in mine}
+        for told, case in sorted(pairs):
+            model = cases.get(case)
+            if told and pd.notna(model) and model and not _alike(told, str(model)):
+                text = f"the file is of model {told}, {case} runs {model}: if that is another model, the test is none of {case}; else say --set model={model}"
+                report["warnings"] = [*report["warnings"], {"text": text, "rows": len(mine)}]
+
+
+def _alike(told: str, model: str) -> bool:
+    """Whether a served name is one of a catalogue entry, which may hold several ("Llama-3.1-70B / 3.3-70B")."""
+    bare = [re.sub("[^a-z0-9.]", "", name.casefold().rsplit("/", 1)[-1]) for name in (told, *model.split(" / "))]
+    return any(name in bare[0] or bare[0] in name for name in bare[1:])
 
 
 def _tell_partial_repeats(reports: list[dict[str, object]], table: pd.DataFrame) -> None:

@@ -13,7 +13,7 @@ import json
 import math
 
 from aifactory.errors import InputError
-from aifactory.inputs.importers.benchmarks.point import Held, Point, checked, epoch, numeric, stamp
+from aifactory.inputs.importers.benchmarks.point import EVEN, Held, Point, checked, epoch, numeric, stamp
 from aifactory.units import MS_PER_S
 
 TOOL = "guidellm"
@@ -25,7 +25,8 @@ LATENCIES = {
 }
 #: Order of the list in a "Percentiles" cell: from the least to the most, without the median, which has its own column.
 ORDER = (0, 0.1, 1, 5, 10, 25, 75, 90, 95, 99, 100)
-FIXED, RATE = ("synchronous", "concurrent", "throughput"), ("constant", "poisson")
+EVENLY = "constant"
+FIXED, RATE = ("synchronous", "concurrent", "throughput"), (EVENLY, "poisson")
 ALL_LIMIT = "the throughput load keeps as many requests in progress as may be: concurrency is its limit"
 
 
@@ -96,6 +97,8 @@ def _load(point: Point, kind: str, most: float, rate: float, lag_ms: float) -> N
         point.load = "rate"
         point.put("offered_requests_per_s", rate)
         point.put("send_lag_p95_ms", lag_ms)
+        if kind == EVENLY:
+            point.assumed.append(EVEN)
     elif kind == "replay" or "trace" in kind:
         point.load = "trace"
         point.put("send_lag_p95_ms", lag_ms)

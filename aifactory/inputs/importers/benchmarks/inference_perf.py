@@ -57,5 +57,10 @@ def read_lifecycle(file: str, values: dict) -> Point:
         lag = offered.inner("schedule_delay").values.get("p95")
         if isinstance(lag, float):
             point.put("send_lag_p95_ms", max(lag, 0.0) * MS_PER_S)  # sent a little early is not late
+    elif "concurrency" in offered:
+        point.load = "fixed_concurrency"
+        point.put("concurrency", offered.number("concurrency"))
+    else:
+        point.assumed.append("the file says neither rate nor concurrency: the load is left open")
     point.tokens_source = "client_tokenizer"
     return point

@@ -24,6 +24,8 @@ MS_OF = {
     "second": MS_PER_S,
     "seconds": MS_PER_S,
 }
+#: Said of arrivals that chance does not bunch.
+EVEN = "requests came at even or nearly even intervals: what queues by chance in service is not in these latencies"
 #: Texts that mean load without a rate: the next request goes out as soon as one may.
 NO_RATE = ("inf", "infinity")
 MOST_LETTERS = 80

@@ -14,6 +14,7 @@ import numpy as np
 from aifactory.errors import InputError
 from aifactory.inputs.importers.benchmarks.facts import FACTS
 from aifactory.inputs.importers.benchmarks.point import (
+    EVEN,
     Held,
     Point,
     checked,
@@ -88,10 +89,19 @@ def _counts(held: Held, point: Point, done: float) -> None:
 
 
 def _load(held: Held, point: Point) -> None:
-    rate = rate_offered(held.file, held.key("request_rate"), held.values.get("request_rate"))
     most = held.number("max_concurrency")
+    if held.text("request_rate") == "trace":
+        point.load = "trace"
+        return
+    if held.text("ramp_up_strategy"):
+        start, end = (held.number(f"ramp_up_{edge}_rps") for edge in ("start", "end"))
+        point.assumed.append(f"the rate rose from {start:g} to {end:g} requests per second: this is no one load, which is left open")  # fmt: skip
+        return
+    rate = rate_offered(held.file, held.key("request_rate"), held.values.get("request_rate"))
     if math.isfinite(rate):
         point.load = "rate"
+        if held.number("burstiness") > 1:
+            point.assumed.append(EVEN)
         point.put("offered_requests_per_s", rate)
         if not math.isnan(most):
             point.assumed.append(f"at most {most:g} requests were in progress (max_concurrency): beside the rate this may have held load back")  # fmt: skip
@@ -144,7 +154,9 @@ def _from_requests(held: Held, point: Point) -> None:
         if not isinstance(row, list):
             raise InputError.at(file, "must be a list", column=held.key(f"itls[{number}]"), value=clean(row))
         decode[number] = sum(checked(file, held.key(f"itls[{number}]"), value) for value in row) * MS_PER_S
-    good = ttft > 0  # a failed request has the first-token time 0
+    good = ttft > 0  # a request that failed at once has the first-token time 0, one that broke off has an error
+    failed = [bool(clean(text)) for text in held.items("errors")]
+    good &= ~np.array(failed) if len(failed) == len(firsts) else True
     e2e = (ttft + decode)[good]
     found = quantiles(ttft[good], "ttft") | quantiles(e2e, "e2e")
     found |= {"mean_e2e_ms": float(e2e.mean())} if e2e.size else {}

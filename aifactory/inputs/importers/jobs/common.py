@@ -296,11 +296,18 @@ def _devices(raw: RawJobs, target: Target) -> pd.Series:
 
 def _device(text: str, target: Target) -> tuple[str, str, list[str]]:
     """Accelerator of a text, how sure that is, and what else it could be; memory and form must not contradict."""
-    find, chips = _catalogue()
     if target.accelerators.get(text):
         return target.accelerators[text], "mapping", []
-    if target.accelerator:
-        return target.accelerator, "mapping", []
+    ours, sure, choices = _named(text)
+    said = target.accelerator
+    if said and (said in choices or not (ours or choices)):
+        return said, "mapping", []
+    return ours, sure, choices or _catalogue()[1]
+
+
+def _named(text: str) -> tuple[str, str, list[str]]:
+    """Accelerator that a text names, how sure that is, and those that it may be; nothing where it names none."""
+    find, chips = _catalogue()
     if text in chips:
         return text, "same", []
     whole = _SLICE_NAME.sub("", text.lower())
@@ -316,8 +323,8 @@ def _device(text: str, target: Target) -> tuple[str, str, list[str]]:
         return fits[0], "same" if set(fits[0].split("-")[1:]) <= set(words) else "near", []
     alias = find(re.sub(r"[-/:.]", " ", whole)) or find(whole)
     if alias and (alias in fits or not named):
-        return alias, "near", []
-    return "", "", fits or named or chips
+        return alias, "near", fits
+    return "", "", fits or named
 
 
 @cache

@@ -18,6 +18,10 @@ from aifactory.inputs.spreadsheet import MAX_BYTES
 
 NEEDED = ("JobID", "State", "Submit", "Start", "End")
 STEPS = "job steps"
+SUSPENDED = (
+    "jobs were suspended for a part of their time (Elapsed): they count for as long as they ran, from their start on"
+)
+LEAST_SUSPENDED, _CLOCK = pd.Timedelta(minutes=1), r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
 #: gres/gpu=4, gres/gpu:a100=4, gres/gpu:a100:4
 _GPU = re.compile(r"gres/gpu(?::(?P<kind>[^=,]+?))?[=:](?P<count>\d+)(?=,|$)")
 _MANY = re.compile(r"\d+_\[[^\]]+\]")
@@ -56,18 +60,36 @@ def read_slurm(path: Path) -> RawJobs:
             "device": frame.get("Partition", empty),
             "submitted": frame["Submit"],
             "started": frame["Start"],
-            "ended": frame["End"],
+            "ended": _ended(frame),
             "state": frame["State"],
         }
     )
     raw = RawJobs(path.name, "Slurm sacct", "slurm", rows, len(frame))
     raw.leave_out(frame["JobID"].str.contains(".", regex=False), STEPS)
+    if suspended := int((raw.rows["ended"] != frame["End"].loc[raw.rows.index]).sum()):
+        raw.warnings.append((SUSPENDED, suspended))
     tres = _used(frame).loc[raw.rows.index]
     raw.rows = _with_devices(raw, tres)[list(FIELDS)]
     many = raw.rows["job_id"].map(lambda text: bool(_MANY.fullmatch(text)))
     if many.any():
         raw.warnings.append(("waiting tasks of an array stand in one row and count as one job", int(many.sum())))
     return raw
+
+
+def _ended(frame: pd.DataFrame) -> pd.Series:
+    """Ends of jobs; of those that were suspended so much earlier, since a suspended job holds no accelerator.
+
+    `Elapsed` leaves out what a job was suspended for. Between two clock times a change of the clock may lie: an hour.
+    """
+    texts = frame.get("ElapsedRaw", frame.get("Elapsed", pd.Series("", index=frame.index)))
+    plain = texts.where(~texts.str.fullmatch(r"\d+"), texts + "s").str.replace("-", " days ", regex=False)
+    ran = pd.to_timedelta(plain, errors="coerce")
+    start, end = (
+        pd.to_datetime(frame[name].where(frame[name].str.fullmatch(_CLOCK)), errors="coerce", format="ISO8601")
+        for name in ("Start", "End")
+    )
+    short = (end - start - ran > LEAST_SUSPENDED) & (end - start - ran != pd.Timedelta(hours=1))
+    return frame["End"].mask(short, (start + ran).dt.strftime("%Y-%m-%dT%H:%M:%S"))
 
 
 def _fields(path: Path) -> pd.DataFrame:

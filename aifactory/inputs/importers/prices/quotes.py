@@ -18,6 +18,7 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.exchange_rates import rate_of
+from aifactory.inputs.importers.plain_numbers import is_open, unclear_columns, with_plain_numbers
 from aifactory.inputs.importers.prices.formats import needs_date
 from aifactory.inputs.importers.prices.offers import COLUMNS, Found, Source
 from aifactory.inputs.spreadsheet import read_spreadsheet
@@ -81,7 +82,9 @@ def read_quote(path: Path, source: Source, mapping: dict) -> Found:
     """Read a quote: one offer a row of the first sheet."""
     if not path.is_file():
         raise InputError.at(source.name, "no such file")
-    sheet = read_spreadsheet(path)[0].frame
+    first = read_spreadsheet(path)[0]
+    unclear = unclear_columns(first, with_plain_numbers(first))
+    sheet = first.frame
     for ours, theirs in mapping["columns"].items():
         if theirs not in sheet:
             raise InputError.at(source.name, f"has no column for {ours!r}.", column=theirs, choices=list(sheet))
@@ -93,15 +96,16 @@ def read_quote(path: Path, source: Source, mapping: dict) -> Found:
             cells[name] = str(known.get(cells.get(name, ""), cells.get(name, "")))
         if not any(cells.get(name) for name in mapping["columns"]):
             continue
-        found.offers.append(_offer(_Row(source, int(number), cells), mapping["price_per"]))
+        doubtful = frozenset(ours for ours, theirs in mapping["columns"].items() if theirs in unclear)
+        found.offers.append(_offer(_Row(source, int(number), cells, doubtful), mapping["price_per"]))
     return found
 
 
 class _Row:
     """Cells of one offer, with errors that name their place."""
 
-    def __init__(self, source: Source, row: int, cells: dict[str, str]) -> None:
-        self.source, self.row, self.cells = source, row, cells
+    def __init__(self, source: Source, row: int, cells: dict[str, str], doubtful: frozenset[str] = frozenset()) -> None:
+        self.source, self.row, self.cells, self.doubtful = source, row, cells, doubtful
 
     def refuse(self, name: str, rule: str, choices: tuple[str, ...] = ()) -> InputError:
         held = self.cells.get(name) or None
@@ -114,6 +118,8 @@ class _Row:
         plain = text.removeprefix("$").strip()
         if not re.fullmatch(r"[+-]?([0-9]+|[1-9][0-9]{0,2}(,[0-9]{3})+)(\.[0-9]+)?", plain):
             raise self.refuse(name, "must be a number with a decimal point, without unit")
+        if name in self.doubtful and is_open(plain):
+            raise self.refuse(name, "may be thousands or decimals beside semicolons: write it without groups")
         value = float(plain.replace(",", ""))
         if value < least:
             raise self.refuse(name, f"must be {least:g} or more")

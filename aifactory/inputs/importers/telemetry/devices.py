@@ -21,6 +21,7 @@ from aifactory.inputs.problems import raise_problems
 from aifactory.inputs.tables import type_table
 
 FORMAT = "samples of accelerators"
+FASTER = "samples of a device at the time of another one, second by second: taken as one host's, faster than its stamps tell; if these are several hosts, name each in a column host"
 NAMES = {
     "timestamp": ("timestamp", "timestamp_utc", "time", "ts"),
     "device": ("device", "uuid", "gpu_uuid", "device_id", "gpu_id", "gpu", "gpu_index", "index"),
@@ -110,15 +111,16 @@ def read_devices(
             " (a fraction; is it a percentage?)" if used == "utilization" else ""
         )
         raise InputError.at(path.name, rule, row=at + 2, column=kept[used], value=f"{rows[used][at]:g}")
-    rows = _by_host(path, rows, kept)
+    rows, faster = _by_host(path, rows, kept)
     unknown = int(rows[used].isna().sum())
     warnings = [(f"{item.column}: {item.rule}", len(rows)) for item in typed.warnings]
+    warnings += [(FASTER, faster)] if faster else []
     warnings += [("samples without a utilisation, left out", unknown)] if unknown else []
     return _samples(rows, used, window_minutes), warnings
 
 
-def _by_host(path: Path, rows: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
-    """Rows with devices that are counted within a host (0, 1, ...) named with it.
+def _by_host(path: Path, rows: pd.DataFrame, columns: dict[str, str]) -> tuple[pd.DataFrame, int]:
+    """Rows with devices that are counted within a host (0, 1, ...) named with it, and those faster than their stamps tell.
 
     Raises
     ------
@@ -133,11 +135,25 @@ def _by_host(path: Path, rows: pd.DataFrame, columns: dict[str, str]) -> pd.Data
         counted &= ~within
     told = rows[counted].drop_duplicates()
     twice = told.duplicated(["device", "timestamp"])
+    if twice.any() and "host" not in rows and _in_a_loop(told):
+        return rows, int(twice.sum())
     if twice.any():
         at = twice.idxmax()
         rule = f"has another sample at {rows['timestamp'][at]:%Y-%m-%d %H:%M:%S}: are these several hosts? Name each in a column host. Samples that come faster than their stamps tell: keep one of each"
         raise InputError.at(path.name, rule, row=int(at) + 2, column=columns["device"], value=device[at])
-    return rows
+    return rows, 0
+
+
+def _in_a_loop(told: pd.DataFrame) -> bool:
+    """Whether samples are those of one loop that is faster than its stamps tell.
+
+    Stamps of whole seconds follow each other second by second (in the median) in the order of the file. Several hosts one
+    after the other go back in time, and those that a server asks are seconds apart.
+    """
+    at = told["timestamp"]
+    steps = at.drop_duplicates().diff().dropna()
+    whole = (at == at.dt.floor("s")).all()
+    return bool(at.is_monotonic_increasing and whole and len(steps) and steps.median() <= pd.Timedelta(seconds=1))
 
 
 def _plain(values: pd.Series) -> pd.Series:

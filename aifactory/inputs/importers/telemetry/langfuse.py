@@ -20,14 +20,16 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.importers.source import source_contract
 from aifactory.inputs.importers.telemetry.common import Telemetry, stated_spend
+from aifactory.inputs.importers.telemetry.otlp import INSIDE, nearest
 from aifactory.inputs.problems import raise_problems
 from aifactory.inputs.tables import type_table
 
 FORMAT = "Langfuse observations"
 MARKS = {"trace_id", "start_time", "type", "level"}
 USAGE = ("usage_details", "usage")
-KEPT = ("id", "trace_id", "type", "start_time", "end_time", "completion_start_time", "level", "name", "trace_name", "session_id", "user_id", "tags",
-        "environment", "total_cost", "updated_at", "prompt_tokens", "completion_tokens", *USAGE)  # fmt: skip
+PLAIN = ("tags", "updated_at", "parent_observation_id", "prompt_tokens", "completion_tokens", "unit", *USAGE)
+KEPT = ("id", "trace_id", "type", "start_time", "end_time", "completion_start_time", "level", "name", "trace_name", "session_id", "user_id",
+        "environment", "total_cost", *PLAIN)  # fmt: skip
 CONTRACT = source_contract(
     "langfuse_observations",
     {"id": "string", "start_time": "datetime", "type": "string"},
@@ -35,7 +37,7 @@ CONTRACT = source_contract(
      "session_id": "string", "user_id": "string", "environment": "string", "total_cost": "amount"},
 )  # fmt: skip
 #: Observations that are model calls; embeddings give no tokens out, so they are a workload of their own.
-CALL, EMBEDDING = "GENERATION", "EMBEDDING"
+CALL, EMBEDDING, SPAN = "GENERATION", "EMBEDDING", "SPAN"
 EMBEDDINGS = "-embedding"
 USE_CASE, TEAM = "use_case:", "team:"
 CACHED = ("input_cached_tokens", "cache_read_input_tokens", "input_cache_read", "cached_tokens")
@@ -62,8 +64,9 @@ def read_langfuse(path: Path, found: pd.DataFrame, region: str) -> Telemetry:
 
     The use case is the tag `use_case:NAME`, else the name of the trace, else of the observation; the
     tenant is the tag `team:NAME`, else a pseudonym of the user. Latencies come from the times, since the
-    unit of Langfuse's own changed. An observation exported twice counts once, as last updated. Embeddings of
-    a use case stand under its name with the ending `-embedding`.
+    unit of Langfuse's own changed. An observation exported twice counts once, as last updated, and so does a call
+    that a framework and the client below it tell of. Embeddings of a use case stand under its name with the ending
+    `-embedding`.
     """
     if not region:
         raise InputError.at(path.name, "observations name no region; say it with --region")
@@ -78,7 +81,11 @@ def read_langfuse(path: Path, found: pd.DataFrame, region: str) -> Telemetry:
     if again.any():
         left_out["observations exported again, older versions"] = int(again.sum())
         log = log[~again]
-    tokens = pd.DataFrame([token_counts(item) for item in _usage(log)], index=log.index).astype("Int64")
+    tokens, other_units = _tokens(log)
+    inside = _inside(rows, log, tokens)
+    if inside.any():
+        left_out[INSIDE] = int(inside.sum())
+        log, tokens = _with_cost_inside(log, inside), tokens[~inside]
     embedding = log["type"].str.upper() == EMBEDDING
     tokens["output_tokens"] = tokens["output_tokens"].mask(embedding & tokens["input_tokens"].notna(), 0)
     tags = log["tags"].map(_tags) if "tags" in log else pd.Series([[]] * len(log), index=log.index)
@@ -103,7 +110,7 @@ def read_langfuse(path: Path, found: pd.DataFrame, region: str) -> Telemetry:
             "e2e_ms": _ms(log["start_time"], log["end_time"]),
         }
     ).assign(**{name: tokens[name] for name in tokens})
-    warnings += _remarks(log, table)
+    warnings += [*other_units, *_remarks(log, table)]
     if embedding.any():
         warnings.append((f"embeddings, shown as workloads of their own ({EMBEDDINGS})", int(embedding.sum())))
     spend, remarks = stated_spend(log["total_cost"].reset_index(drop=True))
@@ -120,7 +127,7 @@ def _typed(path: Path, rows: pd.DataFrame, calls: pd.Series) -> tuple[pd.DataFra
     problems = [item for item in typed.problems if item.row is None or calls.iloc[item.row - 2]]
     raise_problems(path.name, problems)
     kept = typed.frame[calls].copy()
-    for name in ("tags", "updated_at", "prompt_tokens", "completion_tokens", *USAGE):
+    for name in PLAIN:
         if name in rows:
             kept[name] = rows.loc[calls, name]
     return kept, [(f"{item.column}: {item.rule}", int(calls.sum())) for item in typed.warnings]
@@ -134,6 +141,37 @@ def _older(log: pd.DataFrame) -> pd.Series:
     updated = log["updated_at"].astype("str") if "updated_at" in log else pd.Series("", index=log.index)
     order = log.assign(updated=updated).sort_values("updated", kind="stable")
     return order.duplicated("id", keep="last").reindex(log.index)
+
+
+def _tokens(log: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
+    """Tokens of each call, unknown where its usage is counted in another unit, which the remarks name."""
+    inner = [_mapping(item).get("unit") for item in log["usage"]] if "usage" in log else [None] * len(log)
+    outer = log["unit"] if "unit" in log else [None] * len(log)
+    said = [next((str(one) for one in both if one and one == one), "") for both in zip(inner, outer, strict=True)]
+    other = pd.Series(said, index=log.index, dtype="str").str.upper().replace("TOKENS", "")
+    tokens = pd.DataFrame([token_counts(item) for item in _usage(log)], index=log.index).astype("Int64")
+    remarks = [
+        (f"usage is counted in {unit}: tokens are unknown", int(count))
+        for unit, count in other[other != ""].value_counts().items()
+    ]
+    return tokens.mask(other != ""), remarks
+
+
+def _inside(rows: pd.DataFrame, log: pd.DataFrame, tokens: pd.DataFrame) -> pd.Series:
+    """Calls of `log` inside a call that tells its tokens, plain spans or nothing between; `rows` are all observations."""
+    if "parent_observation_id" not in log:
+        return pd.Series(False, index=log.index)
+    spans = rows[rows["type"].astype("str").str.upper() == SPAN]
+    between = dict(zip(spans["id"], spans["parent_observation_id"], strict=True))
+    told = set(log["id"][tokens["input_tokens"].notna()])
+    return pd.Series([nearest(above, between) in told for above in log["parent_observation_id"]], index=log.index)
+
+
+def _with_cost_inside(log: pd.DataFrame, inside: pd.Series) -> pd.DataFrame:
+    """Calls that stay, with the cost of those right inside them where they state none of their own."""
+    below = log[inside & log["total_cost"].notna()].groupby("parent_observation_id")["total_cost"].sum()
+    kept = log[~inside]
+    return kept.assign(total_cost=kept["total_cost"].where(kept["total_cost"].notna(), kept["id"].map(below)))
 
 
 def _usage(log: pd.DataFrame) -> list[dict[str, object]]:

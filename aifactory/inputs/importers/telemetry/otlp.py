@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -31,31 +31,39 @@ ERROR_CODES = (2, "2", "STATUS_CODE_ERROR")
 #: Later than the last time in nanoseconds that fits 64 bits, or more tokens than any call has.
 LARGEST = 2**63
 INSIDE = "calls inside a call, which tells of the same tokens"
+OPEN = "calls that had not ended"
 TWICE = "spans that were exported twice"
 
 
-def read_otlp(path: Path, region: str) -> Telemetry:
+def read_otlp(path: Path, region: str, listed: list | None = None) -> Telemetry:
     """GenAI client spans as request rows; service.name is the use case, the resource's team the tenant.
 
-    A call inside a call that tells its tokens is the same call, told by the client below a framework or gateway.
+    A call inside a call that tells its tokens is the same call, told by the client below a framework or gateway; spans
+    of transport may lie between, agents and tools may not.
     Spans of OpenInference (Phoenix, Arize) count where their kind is LLM. Spans around calls (agents,
-    tools, chains) and of other kinds are left out and counted, and so is a span that comes twice.
+    tools, chains) and of other kinds are left out and counted, and so is a span that comes twice. `listed` are the
+    objects of a file that is one JSON list.
     """
-    rows, others, twice, seen, parents = [], 0, 0, set(), []
-    read = 0
-    for line, resource, span in _spans(path):
+    rows, others, twice, seen, parents, between = [], 0, 0, set(), [], {}
+    read = still_open = 0
+    for line, resource, span in _spans(path, listed):
         read += 1
         with told_in_words(path.name, line, "a span cannot be read"):
             held = attribute_values(span, WANTED)
             identity = (str(span.get("traceId")), str(span.get("spanId") or ""))
+            above = (identity[0], str(span.get("parentSpanId") or ""))
             if not _is_call(held):
                 others += 1
+                if not {KIND, *GENAI_MARKS} & held.keys():
+                    between[identity] = above
+            elif span.get("endTimeUnixNano") in (0, "0"):
+                still_open += 1
             elif identity in seen and identity[1]:
                 twice += 1
             else:
                 seen.add(identity)
                 rows.append(_row(path, line, resource, span, held, region))
-                parents.append((identity, (identity[0], str(span.get("parentSpanId") or ""))))
+                parents.append((identity, above))
     if not rows:
         raise InputError.at(
             path.name, f"holds no GenAI span (looked for {', '.join(GENAI_MARKS[:3])}) among {others} spans"
@@ -63,8 +71,8 @@ def read_otlp(path: Path, region: str) -> Telemetry:
     frame = pd.DataFrame(rows)
     frame["timestamp_utc"] = pd.to_datetime(frame["start_ns"], unit="ns", utc=True).dt.as_unit("us")
     frame = frame.astype(dict.fromkeys(("input_tokens", "output_tokens", "cached_input_tokens"), "Int64"))
-    inside = _inside(frame, parents)
-    counts = {"spans that are no GenAI call": others, TWICE: twice, INSIDE: int(inside.sum())}
+    inside = _inside(frame, parents, between)
+    counts = {"spans that are no GenAI call": others, TWICE: twice, OPEN: still_open, INSIDE: int(inside.sum())}
     frame = frame[~inside].reset_index(drop=True)
     unknown = int(frame[["input_tokens", "output_tokens"]].isna().any(axis=1).sum())
     warnings = [("calls without a count of tokens: counted, their tokens are unknown", unknown)] if unknown else []
@@ -72,10 +80,26 @@ def read_otlp(path: Path, region: str) -> Telemetry:
     return Telemetry(FORMAT, frame.drop(columns="start_ns"), read, left_out, warnings)
 
 
-def _inside(frame: pd.DataFrame, parents: list[tuple[tuple[str, str], tuple[str, str]]]) -> pd.Series:
-    """Calls inside a call that tells its tokens: a framework and the client below it tell of the same call."""
+def _inside(
+    frame: pd.DataFrame,
+    parents: list[tuple[tuple[str, str], tuple[str, str]]],
+    between: dict[tuple[str, str], tuple[str, str]],
+) -> pd.Series:
+    """Calls inside a call that tells its tokens: a framework and the client below it tell of the same call.
+
+    `between` holds the parents of spans that are neither calls nor around calls, as those of HTTP.
+    """
     told = {mine for (mine, _), known in zip(parents, frame["input_tokens"].notna(), strict=True) if known and mine[1]}
-    return pd.Series([above in told for _, above in parents], index=frame.index, dtype="bool")
+    return pd.Series([nearest(above, between) in told for _, above in parents], index=frame.index, dtype="bool")
+
+
+def nearest(above: Hashable, between: dict[Hashable, Hashable]) -> Hashable:
+    """First span upwards that is not in `between`; where these form a ring, the last one seen."""
+    passed = set()
+    while above in between and above not in passed:
+        passed.add(above)
+        above = between[above]
+    return above
 
 
 def _is_call(held: dict[str, object]) -> bool:
@@ -127,12 +151,12 @@ def _whole(value: object) -> int:
     return int(number)
 
 
-def _spans(path: Path) -> Iterator[tuple[int, dict, dict]]:
-    for number, held in json_lines(path):
+def _spans(path: Path, listed: list | None) -> Iterator[tuple[int, dict, dict]]:
+    for number, held in json_lines(path) if listed is None else enumerate(listed, 1):
         try:
-            for group in held.get("resourceSpans", []):
+            for group in held.get("resourceSpans") or held.get("batches") or []:
                 resource = attribute_values(group.get("resource", {}))
-                for scope in group.get("scopeSpans", []):
+                for scope in group.get("scopeSpans") or group.get("instrumentationLibrarySpans") or []:
                     yield from ((number, resource, span) for span in scope.get("spans", []))
         except (AttributeError, KeyError, TypeError) as error:
             raise InputError.at(path.name, f"is not OTLP/JSON: {str(error)[:100]}", row=number) from None

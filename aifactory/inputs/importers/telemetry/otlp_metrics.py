@@ -33,7 +33,7 @@ def read_otlp_metrics(path: Path, window_minutes: int) -> tuple[Samples, int]:
     """Samples of the GenAI histograms of a file, and how many data points it holds."""
     streams: dict[tuple[str, Labels], list[tuple[float, float, dict]]] = defaultdict(list)
     delta: set[tuple[str, Labels]] = set()
-    points = 0
+    points, again, seen = 0, 0, set()
     for line, resource, metric, point, is_delta in _points(path):
         points += 1
         with told_in_words(path.name, line, f"a data point of {metric} cannot be read"):
@@ -41,7 +41,13 @@ def read_otlp_metrics(path: Path, window_minutes: int) -> tuple[Samples, int]:
                 key: str(value) for key, value in {**resource, **attribute_values(point)}.items() if value is not None
             }
             key = (metric, tuple(sorted(labels.items())))
-            streams[key].append(_point(path, line, metric, point))
+            one = _point(path, line, metric, point)
+            told = (key, *one[:2], one[2]["count"], one[2]["sum"])
+            if is_delta and told in seen:
+                again += 1
+                continue
+            seen.add(told)
+            streams[key].append(one)
         if is_delta:
             delta.add(key)
     if not streams:
@@ -52,9 +58,9 @@ def read_otlp_metrics(path: Path, window_minutes: int) -> tuple[Samples, int]:
             path, metric, dict(labels), sorted(held, key=lambda item: item[1]), delta=(metric, labels) in delta
         ):
             series[name].append(one)
-    return _samples(
-        {name: held for name, held in series.items() if name in metric_table().index}, window_minutes
-    ), points
+    found = _samples({name: held for name, held in series.items() if name in metric_table().index}, window_minutes)
+    found.warnings += [("data points that were exported twice count once", again)] if again else []
+    return found, points
 
 
 def _points(path: Path) -> Iterator[tuple[int, dict, str, dict, bool]]:

@@ -103,7 +103,10 @@ def read_telemetry(
 def _read(path: Path, region: str, columns: dict[str, str]) -> Telemetry:
     begin = _beginning(path)
     if begin.lstrip().startswith(b"["):
-        return _observations(path, read_json(path), region, columns)
+        held = read_json(path)
+        if b'"resourceSpans"' in begin and isinstance(held, list):
+            return otlp.read_otlp(path, region, held)
+        return _observations(path, held, region, columns)
     if begin.lstrip().startswith(b"{"):
         return _objects(path, begin, region, columns)
     text, notes = read_text(path)
@@ -125,7 +128,7 @@ def _calls(path: Path, text: pd.DataFrame, region: str, columns: dict[str, str])
 
 def _objects(path: Path, begin: bytes, region: str, columns: dict[str, str]) -> Telemetry:
     """A file of JSON objects: spans, an answer of Prometheus, observations, or a log with one object a line."""
-    if b'"resourceSpans"' in begin:
+    if b'"resourceSpans"' in begin or (b'"batches"' in begin and b'Spans"' in begin):  # Tempo: batches
         return otlp.read_otlp(path, region)
     first = _first_object(path)
     if first is not None and langfuse.is_langfuse(first):

@@ -12,17 +12,18 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import Field, load_contract
+from aifactory.inputs.importers.plain_numbers import unclear_columns, with_plain_numbers
 from aifactory.inputs.importers.use_cases.mapping import Mapping, suggest
 from aifactory.inputs.importers.use_cases.quantities import months, number, same_value
+from aifactory.inputs.importers.use_cases.totals import total_rows
 from aifactory.inputs.importers.use_cases.words import SAME, known_value, one_spelling, plain, slug
-from aifactory.inputs.spreadsheet import Sheet, read_spreadsheet
+from aifactory.inputs.spreadsheet import HIDDEN_SHEET, Sheet, read_spreadsheet
 
 ID_LENGTH, NAME_PART = 64, 40
 HASH_LENGTH = 6
 MAX_NAMED = 20
 #: Longer than this, a value is a text and is counted instead of shown.
 MAX_SHOWN = 120
-_TOTAL = re.compile(r"(?:grand |sub-?)?(?:total|sum)s?\b", re.IGNORECASE)
 _UNITS = ("business_unit", "team", "owner_role")
 _MISSING = frozenset(
     plain(text) for text in (*load_contract("use_case_candidates").missing_values, "-", "tbd", "unknown")
@@ -59,18 +60,20 @@ def read_use_cases(path: Path, today: pd.Timestamp, mapping: Mapping | None = No
         taken for the name of a use case.
     """
     sheets = read_spreadsheet(path)
+    commas = {sheet.name: with_plain_numbers(sheet) for sheet in sheets}
     sheet, chosen = _choose(sheets, mapping)
     if sheet.frame.empty:
         raise InputError.at(sheet.place, "has a header and no rows below it", row=1)
+    hidden = [note for other in sheets if other is not sheet for note in other.notes if HIDDEN_SHEET in note[0]]
     others = [(f"sheet {other.name!r} was not read", len(other.frame)) for other in sheets if other is not sheet]
     result = UseCases(
         path.name, f"use cases, {'XLSX' if sheet.name else 'CSV'}", pd.DataFrame(), chosen, len(sheet.frame) + sum(sheet.left_out.values()),
-        dict(sheet.left_out), [*sheet.notes, *others],
+        dict(sheet.left_out), [*sheet.notes, *others, *hidden],
     )  # fmt: skip
     _leave_out_totals(sheet, chosen, result)
     if mapping is None:
         result.assumed = _assumed(chosen)
-    result.frame = _Reader(sheet, chosen, result, today).frame()
+    result.frame = _Reader(sheet, chosen, result, today, commas[sheet.name]).frame()
     return result
 
 
@@ -99,11 +102,8 @@ def _choose(sheets: list[Sheet], mapping: Mapping | None) -> tuple[Sheet, Mappin
 
 
 def _leave_out_totals(sheet: Sheet, mapping: Mapping, result: UseCases) -> None:
-    """Drop rows below or between use cases that hold sums: no name, and their first filled cell says total."""
-    first = sheet.frame.apply(lambda row: next((cell.strip() for cell in row if cell.strip()), ""), axis="columns")
-    name = mapping.columns.get("name")
-    unnamed = sheet.frame[name].str.strip() == "" if name else pd.Series(data=True, index=sheet.frame.index)
-    total = first.str.match(_TOTAL) & (unnamed | (sheet.frame.map(str.strip) != "").sum(axis="columns").eq(1))
+    """Drop rows below or between use cases that hold sums."""
+    total = total_rows(sheet.frame, mapping.columns.get("name"))
     if total.any():
         result.left_out["rows of totals"] = int(total.sum())
         sheet.frame = sheet.frame[~total]
@@ -123,10 +123,12 @@ def _assumed(mapping: Mapping) -> list[str]:
 class _Reader:
     """Applies a mapping to a sheet, column by column."""
 
-    def __init__(self, sheet: Sheet, mapping: Mapping, result: UseCases, today: pd.Timestamp) -> None:
+    def __init__(
+        self, sheet: Sheet, mapping: Mapping, result: UseCases, today: pd.Timestamp, commas: frozenset[str]
+    ) -> None:
         self.sheet, self.mapping, self.result, self.today = sheet, mapping, result, today
         self.contract = load_contract("use_case_candidates")
-        self.decimal_comma = any("semicolons" in text for text, _ in sheet.notes)
+        self.unclear = unclear_columns(sheet, commas)
         self.kept: list[str] = []  # columns of theirs whose text must stay beside ours
 
     def frame(self) -> pd.DataFrame:
@@ -161,7 +163,7 @@ class _Reader:
             iso = texts.str.extract(r"^(\d{4}-\d\d-\d\d)", expand=False).fillna("")
             ours = self._recode(item.name, texts, lambda text: (iso[texts == text].iloc[0], SAME), told=False)
         elif item.type == "number":
-            ours = self._recode(item.name, texts, lambda text: self._number(item, text), told=False)
+            ours = self._recode(item.name, texts, lambda text: self._number(item, theirs, text), told=False)
         elif item.name in _UNITS:
             ours = self._one_spelling(item.name, texts)
         else:
@@ -176,8 +178,8 @@ class _Reader:
             return own, "mapping"
         return known_value(item.name, text) or ("", "")
 
-    def _number(self, item: Field, text: str) -> tuple[str, str]:
-        found = number(text, decimal_comma=self.decimal_comma)
+    def _number(self, item: Field, theirs: str, text: str) -> tuple[str, str]:
+        found = number(text, decimal_comma=theirs in self.unclear)
         if found is None:
             return "", ""
         value = found * self.mapping.factors.get(item.name, 1.0)

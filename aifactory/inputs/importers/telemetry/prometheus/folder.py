@@ -29,6 +29,7 @@ from aifactory.inputs.importers.telemetry.prometheus.live import (
     join_series,
     leave_out_replicas,
     without_labels,
+    without_prefill,
 )
 
 FORMAT = "Prometheus answers"
@@ -190,6 +191,9 @@ def _add_increase(
     if len(series) < every:
         text = f"{canonical}: {every - len(series)} series of a second server that scrapes the same targets, left out"
         answers.said.append(text)
+    if alias["kind"] == "counter" and len(apart := without_prefill(series)) < len(series):
+        answers.said.append(f"{canonical}: {len(series) - len(apart)} series of engines that only prefill, left out")
+        series = apart
     if alias["kind"] == "histogram":
         answers.factors[canonical] = float(alias["factor"])
         if endpoint == "query" or step == seconds:  # others overlap or leave gaps

@@ -23,7 +23,13 @@ ANSWER_SAMPLES, METRIC_SAMPLES = 400_000, 4_000_000
 STEPS_S = (60, 300, 900, 3600)
 PROBE_S = 6 * 3600
 #: Labels by which two servers that scrape the same targets tell themselves apart.
-PAIR_LABELS, UNSURE_LABEL = ("prometheus_replica", "__replica__", "receive_replica"), "replica"
+PAIR_LABELS = ("prometheus_replica", "__replica__", "receive_replica")
+#: Labels that may tell such servers apart, or ranks of an engine that all count its requests; or what really differs.
+REPLICA = "replica"
+UNSURE_LABELS = (REPLICA, "tp_rank", "pp_rank")
+#: Labels by which engines that prefill and that decode the same requests tell themselves apart.
+ROLE_LABELS = ("llm_d_ai_role", "role", "engine_type", "component", "dynamo_component", "app_kubernetes_io_component")
+PREFILL, DECODE = "prefill", "decode"
 
 
 @dataclass
@@ -95,27 +101,50 @@ def _fetch(server: Server, found: Samples, metric: str, name: str) -> None:
 def leave_out_replicas(found: Samples) -> None:
     """Count each target once where two servers of a pair scrape it.
 
-    The label `replica` may also tell real pods apart: it is dropped only where counters that differ by
-    nothing else run level.
+    The label `replica` may also tell real pods apart, and the ranks of an engine may serve requests of their own: these
+    are dropped only where counters that differ by nothing else run level. What engines count that only prefill is counted
+    again where the answer is decoded.
     """
     kind = metric_table()["kind"]
     counters = [series for metric, series in found.series.items() if kind[metric] != "gauge"]
-    level = any(_run_level(series) for series in counters)
-    labels = (*PAIR_LABELS, UNSURE_LABEL) if level else PAIR_LABELS
+    level = [label for label in UNSURE_LABELS if any(_run_level(series, label) for series in counters)]
+    ranks = tuple(label for label in level if label != REPLICA)
+    servers = (*PAIR_LABELS, REPLICA) if REPLICA in level else PAIR_LABELS
+    ways = ((servers, "a second server that scrapes the same targets"), (ranks, "other ranks of an engine, which count the same requests"))  # fmt: skip
     for metric, series in found.series.items():
-        kept = without_labels(series, labels)
-        if len(kept) < len(series):
-            text = f"{metric}: series of a second server that scrapes the same targets, left out"
-            found.warnings.append((text, len(series) - len(kept)))
-            found.series[metric] = kept
+        held = series
+        for labels, told in ways:
+            kept = without_labels(held, labels)
+            if len(kept) < len(held):
+                found.warnings.append((f"{metric}: series of {told}, left out", len(held) - len(kept)))
+            held = kept
+        kept = without_prefill(held) if kind[metric] == "counter" else held
+        if len(kept) < len(held):
+            found.warnings.append((f"{metric}: series of engines that only prefill, left out", len(held) - len(kept)))
+        found.series[metric] = kept
 
 
-def _run_level(series: list[Series]) -> bool:
-    """Whether counters that differ by the unsure label only stand within two intervals' increase of each other."""
+def without_prefill(series: list[Series]) -> list[Series]:
+    """Series of a counter without those of engines that prefill, where others of their model decode."""
+    decoding = {_served(one) for one in series if _role(one) == DECODE}
+    return [one for one in series if _role(one) != PREFILL or _served(one) not in decoding]
+
+
+def _role(one: Series) -> str:
+    said = next((one.labels[name] for name in ROLE_LABELS if name in one.labels), "").casefold()
+    return next((role for role in (PREFILL, DECODE) if said.startswith(role)), "")
+
+
+def _served(one: Series) -> tuple[str, ...]:
+    return tuple(one.labels.get(name, "") for name in ("namespace", "model_name"))
+
+
+def _run_level(series: list[Series], label: str) -> bool:
+    """Whether counters that differ by one unsure label only stand within two intervals' increase of each other."""
     groups: dict[tuple[tuple[str, str], ...], list[Series]] = {}
     for one in series:
-        if UNSURE_LABEL in one.labels and one.values.max() > one.values.min():
-            groups.setdefault(_key(one, (UNSURE_LABEL,)), []).append(one)
+        if label in one.labels and one.values.max() > one.values.min():
+            groups.setdefault(_key(one, (label,)), []).append(one)
     pairs = [same[:2] for same in groups.values() if len(same) > 1]
     return bool(pairs) and all(_level(*pair) for pair in pairs)
 
