@@ -104,3 +104,16 @@ def test_a_loop_faster_than_its_stamps_is_one_host(tmp_path, seconds, read):
     assert pools[["installed", "utilization"]].to_numpy().tolist() == [
         [2.0, pytest.approx(uses.mean() / 100, abs=0.01)]
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"resource_spans": [{"scope_spans": [{"spans": [{"trace_id": "t", "status": {}}]}]}]}', "names its fields as resource_spans"),
+        ('{"resourceMetrics": [{"scopeMetrics": [{"metrics": [{"name": "gen_ai.client.operation.duration", "exponentialHistogram": {"dataPoints": [{}]}}]}]}]}',
+         "exponential ones are not read"),
+    ],
+)  # fmt: skip
+def test_spans_and_metrics_in_another_form_are_refused_with_what_to_do(tmp_path, text, words):
+    with pytest.raises(InputError, match=words):
+        import_telemetry(write(tmp_path, text), TARGET)

@@ -457,6 +457,11 @@ def test_delta_metrics_add_up(tmp_path):
     report, [(_, windows, _), _] = import_telemetry(write(tmp_path, text + text, "twice"), TARGET)
     assert windows["requests"].tolist() == [4, 10]
     assert "exported twice count once" in texts(report)
+    other = {"name": TOKENS, "exponentialHistogram": {"dataPoints": [{}, {}]}}
+    report, _ = import_telemetry(write(tmp_path, text + otlp(other), "mixed"), TARGET)
+    assert ("data points of exponential histograms are not read", 2) in [
+        (item["text"], item["rows"]) for item in report["warnings"]
+    ]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ FORMAT = "OpenTelemetry GenAI metrics (OTLP/JSON)"
 TOKENS, TYPE = "gen_ai.client.token.usage", "gen_ai.token.type"
 #: Histograms whose observations are calls.
 CALLS = ("gen_ai.client.operation.duration", "gen_ai.server.request.duration")
+EXPONENTIAL = " with buckets of its own: exponential ones are not read, let the exporter write explicit buckets"
 DELTA = (1, "1", "AGGREGATION_TEMPORALITY_DELTA")
 NS = 1e9
 Labels = tuple[tuple[str, str], ...]
@@ -33,8 +34,8 @@ def read_otlp_metrics(path: Path, window_minutes: int) -> tuple[Samples, int]:
     """Samples of the GenAI histograms of a file, and how many data points it holds."""
     streams: dict[tuple[str, Labels], list[tuple[float, float, dict]]] = defaultdict(list)
     delta: set[tuple[str, Labels]] = set()
-    points, again, seen = 0, 0, set()
-    for line, resource, metric, point, is_delta in _points(path):
+    points, again, seen, without = 0, 0, set(), [0]
+    for line, resource, metric, point, is_delta in _points(path, without):
         points += 1
         with told_in_words(path.name, line, f"a data point of {metric} cannot be read"):
             labels = {
@@ -51,7 +52,8 @@ def read_otlp_metrics(path: Path, window_minutes: int) -> tuple[Samples, int]:
         if is_delta:
             delta.add(key)
     if not streams:
-        raise InputError.at(path.name, f"holds no histogram of GenAI ({TOKENS}, {CALLS[0]}, ...)")
+        rule = f"holds no histogram of GenAI ({TOKENS}, {CALLS[0]}, ...)"
+        raise InputError.at(path.name, rule + (EXPONENTIAL if without[0] else ""))
     series: dict[str, list[Series]] = defaultdict(list)
     for (metric, labels), held in streams.items():
         for name, one in _series(
@@ -60,10 +62,12 @@ def read_otlp_metrics(path: Path, window_minutes: int) -> tuple[Samples, int]:
             series[name].append(one)
     found = _samples({name: held for name, held in series.items() if name in metric_table().index}, window_minutes)
     found.warnings += [("data points that were exported twice count once", again)] if again else []
+    found.warnings += [("data points of exponential histograms are not read", without[0])] if without[0] else []
     return found, points
 
 
-def _points(path: Path) -> Iterator[tuple[int, dict, str, dict, bool]]:
+def _points(path: Path, without: list[int]) -> Iterator[tuple[int, dict, str, dict, bool]]:
+    """Line, resource, metric, data point and whether it is a delta; `without` counts points of exponential histograms."""
     for number, held in json_lines(path):
         try:
             for group in held.get("resourceMetrics", []):
@@ -71,6 +75,7 @@ def _points(path: Path) -> Iterator[tuple[int, dict, str, dict, bool]]:
                 for scope in group.get("scopeMetrics", []):
                     for metric in scope.get("metrics", []):
                         histogram = metric.get("histogram") or {}
+                        without[0] += len((metric.get("exponentialHistogram") or {}).get("dataPoints", []))
                         for point in histogram.get("dataPoints", []):
                             if str(metric.get("name", "")).startswith("gen_ai."):
                                 yield (

@@ -130,6 +130,9 @@ def _objects(path: Path, begin: bytes, region: str, columns: dict[str, str]) -> 
     """A file of JSON objects: spans, an answer of Prometheus, observations, or a log with one object a line."""
     if b'"resourceSpans"' in begin or (b'"batches"' in begin and b'Spans"' in begin):  # Tempo: batches
         return otlp.read_otlp(path, region)
+    if b'"resource_spans"' in begin:
+        rule = "names its fields as resource_spans, start_time_unix_nano; OTLP/JSON has resourceSpans, startTimeUnixNano: export it so"
+        raise InputError.at(path.name, rule)
     first = _first_object(path)
     if first is not None and langfuse.is_langfuse(first):
         return langfuse.read_langfuse(path, _frame([held for _, held in json_lines(path)]), region)
