@@ -32,8 +32,9 @@ from aifactory.fleet.guests import chance_beside_spares, guest_of, rows_of
 from aifactory.fleet.node_sizes import offers_of_pools, prices_at, replica_sizes, tried_sizes, with_sizes
 from aifactory.fleet.nodes import TooManyNodesError
 from aifactory.fleet.streams import ABOUT_POOLS, EXPECTED, Streams, work_per_unit
-from aifactory.fleet.terms import BOUGHT
+from aifactory.fleet.terms import BOUGHT, OWN_SITE
 from aifactory.inputs.plan import Plan
+from aifactory.shortlist.own_sites import has_room
 
 COLUMNS = [
     "use_case_id",
@@ -141,7 +142,7 @@ class Values:
 
     def __init__(self, case: Case, weighed: tuple[Paths, np.ndarray], cells: Cells) -> None:
         self.case, (self.paths, self.weights) = case, weighed
-        self.offers = cells.offers
+        self.offers, self.accelerators = cells.offers, cells.accelerators
         self.about = cells.accelerators.set_index("accelerator_id").reindex(columns=ABOUT_POOLS)
         self.sizes = case.streams.pools.set_index(["region", "accelerator_id"])["accelerators_per_node"].to_dict()
         self._known: dict[tuple, float] = {}
@@ -208,9 +209,17 @@ class Values:
             self.case, prices=pd.concat([prices[~mine], offers.reindex(columns=prices.columns)], ignore_index=True)
         )
 
+    def _within_sites(self, case: Case) -> Case:
+        """The case that buys and leases only where the own site has room for a node, and buys nothing without capital."""
+        stands = case.book, case.owned_accelerators, case.streams.months
+        room = has_room(case.streams.pools, case.plan, self.accelerators, stands)
+        barred = OWN_SITE[:, None] & ~room
+        barred[BOUGHT] |= case.plan.budget.capex_usd_per_year == 0
+        return replace(case, offers=replace(case.offers, rent=np.where(barred, np.nan, case.offers.rent)))
+
     def _cost(self, case: Case, streams: Streams) -> float:
         try:
-            case = with_streams(case, case.plan, streams)
+            case = self._within_sites(with_streams(case, case.plan, streams))
         except TooManyNodesError:
             return np.inf
         problem = problem_over(case, stream_paths(case, self.paths), limits=False)

@@ -1,8 +1,8 @@
 """Purchases that the approved plan signed on approval and the order book does not hold: a hold, or a row that was taken out.
 
 The approved plan tells money alone. What it pays once in a month of its decision window, less the steps of that month that wait for
-demand and less what approval wrote into the order book, is a purchase that was firm; the number follows from the price of one in its
-steps, else in the plan of today. Money that is no whole number of them, such as a prepayment, is left out.
+demand and less what the order book holds of other plans and of this one's approval, is a purchase that was firm; the number follows from the price
+of one in its steps, else in the plan of today. Money that is no whole number of them, such as a prepayment, is left out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from aifactory.buyplan.keep import ORDERED
 from aifactory.buyplan.releases import COMMITMENT, PLACE, written_by_approval
 
 PURCHASE = "purchase"
-#: Share of the money by which a whole number of purchases may miss it.
+#: Part of one purchase by which the money may miss a whole number of them: cents of rounding.
 NEAR = 0.01
 
 
@@ -37,17 +37,24 @@ def with_firm_orders(
     paid = approved[approved["month"].between(period, last)].rename(columns={"month": "order_month"})
     keys = [*PLACE, "order_month"]
     waits = steps[(steps["kind"] == COMMITMENT) & (steps["purchase_option"] == PURCHASE)]
-    booked = book[written_by_approval(book, period) & (book["purchase_option"] == PURCHASE)]
+    booked = book[(book["purchase_option"] == PURCHASE) & ~_since(book, period)]
     left = paid.groupby(keys)["outlay_usd"].sum()
     for known in (waits.groupby(keys)["commitment_usd"].sum(), booked.groupby(keys)["upfront_usd"].sum()):
         left = left.sub(known.reindex(left.index).fillna(0.0))
     prices, rows = _prices(waits, orders), []
     for (region, accelerator, month), usd in left[left > 0].items():
-        number = round(usd / prices.get((region, accelerator), float("inf")))
-        if number and abs(number * prices[region, accelerator] - usd) <= NEAR * usd:
+        many = usd / prices.get((region, accelerator), float("inf"))
+        number = round(many)
+        if number and abs(number - many) <= NEAR:
             rows.append((period, COMMITMENT, "baseline", month, region, accelerator, PURCHASE, number, usd))
     names = ["plan_period", "kind", "band", "order_month", *ORDERED, "accelerators", "commitment_usd"]
     return pd.concat([steps, pd.DataFrame(rows, columns=names)], ignore_index=True) if rows else steps
+
+
+def _since(book: pd.DataFrame, period: str) -> pd.Series:
+    """Rows that were entered by hand since approval: they count as steps placed (`keep.placed_since`), not as known to the plan."""
+    mine = book["plan_period"].astype(object).fillna(period) == period
+    return mine & ~written_by_approval(book, period) & (book["order_month"] > period)
 
 
 def _prices(steps: pd.DataFrame, orders: pd.DataFrame) -> dict[tuple[str, str], float]:

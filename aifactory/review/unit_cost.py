@@ -67,7 +67,8 @@ def unit_cost_bands(table: pd.DataFrame, period: str) -> pd.DataFrame:
     """
     rows = []
     now = pd.Period(period, "M").ordinal
-    for name, mine in table[table["usd_per_unit"] > 0].groupby("use_case_id"):
+    known = (table["usd_per_unit"] > 0) & np.isfinite(table["usd_per_unit"])  # no cost of a month without units
+    for name, mine in table[known].groupby("use_case_id"):
         months = pd.PeriodIndex(mine["month"], freq="M").asi8 - now
         values = np.log(mine["usd_per_unit"].to_numpy(dtype=float))
         before = (months < 0) & (months > -MONTHS_PER_YEAR)
