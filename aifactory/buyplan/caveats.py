@@ -21,6 +21,7 @@ from aifactory.fleet.allowed_wait import TRAINING_CLASSES
 from aifactory.fleet.streams import EXPECTED, not_sized_sentences
 from aifactory.inputs.hosted import STAYS_HOSTED
 from aifactory.inventory.findings import COVERED
+from aifactory.inventory.service import field_accelerators
 from aifactory.units import HOURS_PER_MONTH, counted, few, percent, three_digits
 
 #: What the extra for requests that come by chance rests on -> what a reader must know.
@@ -58,7 +59,7 @@ def warnings_list(
         *_evidence_warnings(case, accelerators),
         *_capacity_warnings(bands, pools, case),
         *spare_sentences(case, answer),
-        *placed_sentences(case, installed),
+        *placed_sentences(case, installed, field_accelerators(accelerators)),
         *idle_sentences(case),
         *_order_warnings(orders, case.prices),
         *_price_warnings(case, bands, options),

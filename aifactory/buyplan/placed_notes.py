@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pandas as pd
 
 from aifactory.buyplan.case import Case
@@ -14,12 +16,13 @@ RENTED = ("lease", "reserved_1y", "reserved_3y", "capacity_block")
 NAMED = 4
 
 
-def placed_sentences(case: Case, installed: pd.DataFrame) -> list[str]:
+def placed_sentences(case: Case, installed: pd.DataFrame, edge: Collection[str] = ()) -> list[str]:
     """One sentence each, none where all is well.
 
     Parameters
     ----------
     installed : pools of the period: region, accelerator_id, purchase_option, installed.
+    edge : accelerators that stand where the work arises.
     """
     today = case.streams.months[0]
     book = case.book[case.book["end_month"].isna() | (case.book["end_month"] > today)]
@@ -29,7 +32,7 @@ def placed_sentences(case: Case, installed: pd.DataFrame) -> list[str]:
         *_start(case, book[known]),
         *_not_in_book(book, installed, today),
         *_late(book, installed, today),
-        *_unused(case, book[~known]),
+        *_unused(case, book[~known], edge),
     ]
 
 
@@ -109,7 +112,7 @@ def served_elsewhere(case: Case, region: str, accelerator_id: str) -> list[str]:
     return sorted(found)
 
 
-def _unused(case: Case, book: pd.DataFrame) -> list[str]:
+def _unused(case: Case, book: pd.DataFrame, edge: Collection[str]) -> list[str]:
     """Orders that serve no workload of the plan, with what is still owed for them."""
     count = book.groupby(PLACE)["accelerators"].sum()
     places, owed = unused_usd(book, case.streams.pools, case.streams.months, case.plan)
@@ -118,14 +121,15 @@ def _unused(case: Case, book: pd.DataFrame) -> list[str]:
     return [
         f"{count[pool.region, pool.accelerator_id]:,.0f} {pool.accelerator_id} in {pool.region} are committed, and no "
         f"workload of the plan uses them: {_owed(usd, known=tuple(pool)[1:] not in unknown)}. "
-        f"{_way_out(served_elsewhere(case, pool.region, pool.accelerator_id))}{_worth(case, pool)}{_uncounted(case, book, pool)}"
+        f"{_way_out(served_elsewhere(case, pool.region, pool.accelerator_id))}{_worth(case, pool, edge)}{_uncounted(case, book, pool)}"
         for pool, usd in zip(places.itertuples(), owed.sum(axis=0), strict=True)
     ]
 
 
-def _worth(case: Case, pool: tuple) -> str:
+def _worth(case: Case, pool: tuple, edge: Collection[str]) -> str:
     """What one of them sells for today, where it was bought at a known price."""
-    usd = sale_usd(case, pool.region, pool.accelerator_id, case.streams.months[0])
+    field = pool.accelerator_id in edge
+    usd = sale_usd(case, pool.region, pool.accelerator_id, case.streams.months[0], field=field)
     return (
         f" What was bought sells for about {money(usd)} each today, by the decline of prices in the plan."
         if usd > 0

@@ -43,7 +43,8 @@ def with_firm_orders(
         left = left.sub(known.reindex(left.index).fillna(0.0))
     prices, rows = _prices(waits, orders), []
     for (region, accelerator, month), usd in left[left > 0].items():
-        many = usd / prices.get((region, accelerator), float("inf"))
+        price = prices.get((region, accelerator), 0.0)
+        many = usd / price if price > 0 else 0.0
         number = round(many)
         if number and abs(number - many) <= NEAR:
             rows.append((period, COMMITMENT, "baseline", month, region, accelerator, PURCHASE, number, usd))

@@ -9,8 +9,9 @@ import pandas as pd
 
 from aifactory.benchmark.telemetry import OWN_EVIDENCE
 from aifactory.demand.chain_factors import region_share
+from aifactory.finance.prices import OWN_SITE_OPTIONS
 from aifactory.fleet.node_sizes import node_for
-from aifactory.inputs.plan import Restriction
+from aifactory.inputs.plan import Plan, Restriction
 from aifactory.inputs.workspace import Workspace
 from aifactory.serving.kv_cache import MEMORY_SHARE, memory_need
 from aifactory.serving.weights import BYTES, bytes_per_weight
@@ -43,6 +44,8 @@ def find_exclusions(ws: Workspace, capacity: pd.DataFrame, penalties: pd.DataFra
     runs_in, coming = _ever_in(ws), _coming(ws)
     lacking = pd.Series(dtype="str") if penalties is None else penalties.set_index(KEYS)["no_offer_in"]
     priced = lacking[lacking.notna()].to_dict()  # what has no demand asks for no offer
+    offers = ws.table("prices")
+    hardware = set(offers.loc[offers["purchase_option"].isin(OWN_SITE_OPTIONS), "accelerator_id"])
     rows = []
     for cell in capacity.itertuples(index=False):
         chip, case = chips.loc[cell.accelerator_id], cases.loc[cell.use_case_id]
@@ -62,6 +65,7 @@ def find_exclusions(ws: Workspace, capacity: pd.DataFrame, penalties: pd.DataFra
                 priced.get((cell.use_case_id, cell.accelerator_id)),
                 regions.get(cell.use_case_id, []),
                 _too_large(cell, chip, most),
+                ws.plan if cell.accelerator_id in hardware else None,
             )
         )
         if reason:
@@ -288,7 +292,9 @@ def _by_slo(cell: tuple) -> tuple[str, str] | None:
     return None
 
 
-def _by_price(cell: tuple, no_offer_in: str | None, regions: list[str], too_large: str) -> tuple[str, str] | None:
+def _by_price(
+    cell: tuple, no_offer_in: str | None, regions: list[str], too_large: str, plan: Plan | None
+) -> tuple[str, str] | None:
     if no_offer_in is None and np.isnan(cell.usd_per_accelerator_hour):
         return "price", "no price from any provider of the plan"
     if no_offer_in:
@@ -300,11 +306,31 @@ def _by_price(cell: tuple, no_offer_in: str | None, regions: list[str], too_larg
         )
         replica = getattr(cell, "replica_accelerators", np.nan)
         size = f": a node must hold {replica:,.0f} accelerators" if replica > 1 else ""
+        size += _limited(no_offer_in, plan, "; also, " if size else ": ")
         return (
             "price",
             f"no offer that the plan could take in {no_offer_in}{too_large or size}{'' if too_large else apart}",
         )
     return None
+
+
+def _limited(no_offer_in: str, plan: Plan | None, joint: str) -> str:
+    """That hardware on offer may not be bought there, where the plan limits capital, or power or space of one of the regions; nothing without a plan (no hardware is sold)."""
+    if plan is None:
+        return ""
+    stated = [
+        item.region
+        for item in plan.regions
+        if item.region in no_offer_in.split(", ")
+        and not (item.power_limit_kw is None and item.space_limit_servers is None)
+    ]
+    if plan.budget.capex_usd_per_year == 0:
+        return f"{joint}the plan has no capital to buy any"
+    return (
+        f"{joint}hardware counts only where power and space of {', '.join(stated)} leave room for a node"
+        if stated
+        else ""
+    )
 
 
 def _offered_in(no_offer_in: str, regions: list[str]) -> list[str]:

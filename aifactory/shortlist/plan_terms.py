@@ -4,7 +4,7 @@ The expected demand of a use case in a region is cut into whole nodes of the pla
 cheapest over the horizon for the hours in which it works: bought, leased or reserved from the month in which it can be
 delivered, for its whole term, else rented by the hour (spot where the work may be interrupted). See
 `aifactory.fleet.orders`. The offers are those of the price table that the plan reads; an offer whose least order is above
-the fleet is none. What differs from the plan is what a platform cannot know alone: nodes shared with other use cases, and
+the fleet is none, and nothing is bought or leased where the own site has no room for a node, or bought where the plan has no capital. What differs from the plan is what a platform cannot know alone: nodes shared with other use cases, and
 the spread of demand over many paths.
 
 What is owned, ordered or committed before (`aifactory.fleet.placed`) stands to the use cases whose platform of today it is
@@ -320,8 +320,9 @@ def _spare(
 
 
 def _room(market: Market, streams: Streams) -> np.ndarray:
-    """[P] pools for whose nodes the own site of their region has room."""
-    owned = owned_accelerators(market.inventory.pools, market.ws.plan, streams)
+    """[P] pools for whose nodes the own site of their region has room: beside what the pools and the order book tell, whatever cells are priced."""
+    pools = market.inventory.pools
+    owned = pools[pools["purchase_option"] == "purchase"].groupby(PLACE)["installed"].sum().to_dict()
     stands = market.ws.table("commitments"), owned, streams.months
     return has_room(streams.pools, market.ws.plan, market.ws.table("accelerators"), stands)
 

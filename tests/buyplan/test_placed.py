@@ -87,6 +87,13 @@ def test_what_serves_no_workload_is_named_with_what_is_owed(tiny):
     )
     worth = 9e4 / 2 / (1 + network) * (1 - decline) ** (9 / 12)
     assert f"sells for about USD {worth:,.0f} each today" in said[-1] and "sells for" not in said[-2]
+    network = make_plan().assumptions["network_share_of_capex"].model_copy(update={"value": 0.25})
+    dear = make_plan()
+    dear = dear.model_copy(update={"assumptions": {**dear.assumptions, "network_share_of_capex": network}})
+    for edge, paid in (((), 1.25), (["edge"], 1.0)):  # devices of the edge take no part of a network
+        said = placed_sentences(with_book(tiny(plan=dear), *elsewhere), installed, edge)
+        worth = 9e4 / 2 / paid * (1 - decline) ** (9 / 12)
+        assert f"sells for about USD {worth:,.0f} each today" in said[-1]
     plan = make_plan()
     limited = plan.model_copy(update={"regions": [plan.regions[0].model_copy(update={"power_limit_kw": 50.0})]})
     stated = tiny(plan=limited)

@@ -60,6 +60,15 @@ def test_the_price_of_today_counts_where_no_step_tells_one_and_odd_money_is_left
     assert with_firm_orders(nothing, approved.iloc[:0], TODAY, book()).empty
 
 
+def test_what_earlier_plans_ordered_and_prepayments_are_no_firm_orders():
+    """The plan pays 80 in September for an order of last year's plan; and 1,234 in August, which is no whole number of purchases at 10."""
+    earlier = book(("o-1", 8, "2026-09", 80.0, "")).assign(plan_period="2025-01")
+    assert with_firm_orders(WAITS.iloc[:0], plan(("2026-09", 80.0)), TODAY, earlier).empty
+    assert with_firm_orders(WAITS.iloc[:0], plan(("2026-08", 1234.0)), TODAY, book()).empty
+    free = TODAY.assign(commitment_usd=0.0)
+    assert with_firm_orders(WAITS.iloc[:0], plan(("2026-08", 240.0)), free, book()).empty
+
+
 def test_an_order_that_was_put_off_is_not_called_new():
     """24 were signed for August and never placed; the plan of today orders 24 in November: put off, and nothing is new."""
     none = WAITS.iloc[:0]

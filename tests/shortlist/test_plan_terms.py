@@ -120,6 +120,15 @@ def test_hardware_is_bought_only_where_the_own_site_has_room_for_a_node(changed,
     assert share(stands, power_limit_kw=node * 2) == share(stands, space_limit_servers=2) > 0.8
 
 
+def test_without_capital_nothing_is_bought(changed, mini_ws):
+    bought = offer(mini_ws, purchase_option="purchase", usd_per_accelerator_hour=np.nan, usd_per_accelerator=3_000.0,
+                   upfront_fraction=1.0, lead_time_weeks=26.0, provider="maker")  # fmt: skip
+    for capital, share in ((0, 0.0), (1e6, 0.8)):
+        budget = mini_ws.plan.budget.model_copy(update={"capex_usd_per_year": capital})
+        row = priced(changed({"budget": budget}), offer(mini_ws), bought)
+        assert row["committed_share"] >= share and (row["committed_share"] > 0) == (capital > 0)
+
+
 def test_what_cannot_be_rented_is_missed_until_hardware_comes(changed, mini_ws):
     """No value is stated: three of the dearest hours, which is the lease with its power."""
     ws = changed(use_cases=mini_ws.table("use_cases").assign(value_usd_per_unit=np.nan))
