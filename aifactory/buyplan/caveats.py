@@ -13,6 +13,7 @@ from aifactory.buyplan.duties import end_date
 from aifactory.buyplan.governance import money, month_name
 from aifactory.buyplan.idle_kit import idle_sentences
 from aifactory.buyplan.own_sites import site_sentences
+from aifactory.buyplan.payments import paid_by_month
 from aifactory.buyplan.placed_notes import placed_sentences, served_elsewhere
 from aifactory.buyplan.spare_notes import spare_sentences
 from aifactory.finance.options import OPTION_NAMES
@@ -390,19 +391,13 @@ def _budget_warnings(case: Case, answer: Answer) -> list[str]:
     budget, ledger, months = case.plan.budget, answer.expected.ledger, case.streams.months
     found = []
     limit = budget.opex_usd_per_month
-    # What falls due after the horizon stands in its last month, outlay for what nothing uses in the month of its order.
-    elsewhere = np.zeros(len(months))
-    elsewhere[-1] = ledger.compute.owed_usd
-    unused_capex_usd = np.zeros(len(months))
-    if case.counts_unused:
-        unused_capex_usd = case.unused.capex_usd.sum(axis=1)
-        elsewhere[-1] += case.unused.owed_usd.sum()
-    paid = ledger.opex_usd - (elsewhere + unused_capex_usd) * (1 + case.plan.value("contingency_share"))
+    unused_capex_usd = case.unused.capex_usd.sum(axis=1) if case.counts_unused else np.zeros(len(months))
+    paid = paid_by_month(case, ledger)
     over = np.flatnonzero(paid > limit) if limit is not None else np.zeros(0, dtype=int)
     if over.size:
         found.append(
             f"Operating cost exceeds the budget of {money(limit)} a month in {counted(int(over.size), 'month')}, first in "
-            f"{month_name(months[over[0]])}, at most {money(paid.max())}.{_owed_anyway(case, limit)}{_in_vain(case)}"
+            f"{month_name(months[over[0]])}, at most {money(paid.max())}.{_owed_anyway(case, limit) or _in_vain(case)}"
         )
     first = case.plan.fiscal_year_start_month
     outlay = (
@@ -419,10 +414,10 @@ def _budget_warnings(case: Case, answer: Answer) -> list[str]:
 
 
 def _in_vain(case: Case) -> str:
-    """Why the plan does not sign less to keep a monthly budget (`monthly_budget.in_vain`)."""
+    """Why the plan does not sign less to keep a monthly budget: the plan says so, or it would only raise what is rented (`monthly_budget.in_vain`)."""
     if case.plan.budget.opex_limits_orders:
         return ""
-    return " Signing less does not help: what is not committed is rented at a higher price, so this budget keeps no order away. It takes a larger budget, less demand or cheaper offers."
+    return " This budget keeps no order away: what is not signed is rented, mostly at a higher price. It takes a larger budget, less demand or cheaper offers."
 
 
 def _owed_anyway(case: Case, limit: float) -> str:

@@ -60,7 +60,7 @@ def governance_frame(
     tested : use cases of `hosted_cases`, whose orders wait for a test of hosted models; none: there is no test.
     """
     owner = plan.assumptions["planning_utilization"].owner_role
-    test = [*hosted_test(tested, orders, plan, period), *_approval(orders, plan, owner)]
+    test = [*hosted_test(tested, orders, plan, period), *_approval(orders, plan, owner, tested)]
     rows = [*_duties(plan, period), *_orders(orders, owner, tested, end_of_test(tested, plan, period)), *test, *ports]
     if lifecycle is not None:
         held = {*in_use, *(orders["accelerator_id"] if len(orders) else ())}
@@ -98,9 +98,12 @@ def _duties(plan: Plan, period: str) -> list[tuple]:
 
 
 def worth_a_test(hosted: pd.DataFrame) -> pd.DataFrame:
-    """Rows of use cases that would send `LEAST_HOSTED` of their work to a hosted model and pay that much of all that is paid for such."""
-    paid = hosted["hosted_usd"] if "hosted_usd" in hosted else pd.Series(1.0, index=hosted.index)
-    return hosted[(hosted["hosted_share"] >= LEAST_HOSTED) & (paid >= LEAST_HOSTED * paid.sum())]
+    """Rows of use cases that would send `LEAST_HOSTED` of their work to a hosted model, without the smallest of them that together pay less than that share of it all."""
+    mine = hosted[hosted["hosted_share"] >= LEAST_HOSTED]
+    if "hosted_usd" not in mine:
+        return mine
+    smallest = mine["hosted_usd"].sort_values(kind="stable").cumsum()
+    return mine[(smallest >= LEAST_HOSTED * mine["hosted_usd"].sum()).reindex(mine.index)]
 
 
 def hosted_cases(decision: str, hosted: pd.DataFrame) -> list[str] | None:
@@ -147,9 +150,13 @@ def _orders(orders: pd.DataFrame, owner: str, tested: Sequence[str] | None, done
     return rows
 
 
-def _approval(orders: pd.DataFrame, plan: Plan, owner: str) -> list[tuple]:
-    """The approval that firm orders wait for, on the day on which the first of them is due, by whoever approves plans."""
-    due = [_latest(order) for order in orders[is_firm(orders)].itertuples()] if len(orders) else []
+def _approval(orders: pd.DataFrame, plan: Plan, owner: str, tested: Sequence[str] | None) -> list[tuple]:
+    """The approval that firm orders wait for, on the day on which the first of them is due, by whoever approves plans.
+
+    Orders that wait for the test of hosted models count only where there is no other.
+    """
+    firm = list(orders[is_firm(orders)].itertuples()) if len(orders) else []
+    due = [_latest(order) for order in [order for order in firm if not _waits(order, tested)] or firm]
     owners = [duty.owner_role for duty in plan.governance if "approval" in duty.name.lower()]
     rule = "the first order that is firm on approval is due"
     return [(min(due), "Approve this plan", (*owners, owner)[0], rule, DECISION, "approval")] if due else []

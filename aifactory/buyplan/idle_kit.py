@@ -60,12 +60,13 @@ def sale_usd(case: Case, region: str, accelerator_id: str, month: str, *, field:
 
 
 def _sentence(place: dict, count: int, month: str, usd: float, decline: float) -> str:
+    are, them, its = ("is", "it", "its") if count == 1 else ("are", "them", "their")
     sale = (
-        f"their sale would bring about {money(usd * count)} then, at a price that falls by {percent(decline)} a year"
+        f"{its} sale would bring about {money(usd * count)} then, at a price that falls by {percent(decline)} a year"
         if usd > 0
-        else "what their sale would bring is not known, since no order tells their price"
+        else f"what {its} sale would bring is not known, since no order tells {its} price"
     )
     return (
-        f"{count:,} {place['accelerator_id']} in {place['region']} that are owned are idle from {month_name(month)} to the end in every scenario: "
-        f"give them other work or sell them; {sale}, and is in none of the plan's figures."
+        f"{count:,} {place['accelerator_id']} in {place['region']} that {are} owned {are} idle from {month_name(month)} to the end in every scenario: "
+        f"give {them} other work or sell {them}; {sale}, and is in none of the plan's figures."
     )

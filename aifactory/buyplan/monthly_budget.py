@@ -8,6 +8,7 @@ import numpy as np
 
 from aifactory.buyplan.case import Case, solve_expected
 from aifactory.buyplan.choose import quick_orders
+from aifactory.buyplan.payments import paid_by_month
 from aifactory.fleet.streams import EXPECTED
 from aifactory.inputs.plan import Plan
 
@@ -33,7 +34,5 @@ def in_vain(case: Case) -> bool:
 
 def _excess_usd(case: Case, limit: float) -> float:
     wanted = case.streams.sized(case.streams.units[EXPECTED])[None, 1:]
-    ledger = solve_expected(*quick_orders(case, wanted)).ledger
-    paid = ledger.opex_usd[1:].copy()
-    paid[-1] -= ledger.compute.owed_usd  # what falls due after the horizon
+    paid = paid_by_month(case, solve_expected(*quick_orders(case, wanted)).ledger)[1:]
     return float(np.maximum(paid - limit, 0.0).sum())

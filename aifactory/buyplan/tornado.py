@@ -145,7 +145,7 @@ def _demand_row(case: Case, answer: Answer) -> dict:
 
 
 def with_prices(case: Case, options: Sequence[str], times: float) -> Case:
-    """The case with the offers of some ways to pay at so many times their price; what was ordered before keeps its own."""
+    """The case with the offers of some ways to pay at so many times their price; what was ordered before keeps its own, but for the support of owned kit whose price no order tells."""
     mine = case.prices["purchase_option"].isin(options)
     columns = ["usd_per_accelerator_hour", "usd_per_accelerator"]
     changed = case.prices[columns].where(~mine, case.prices[columns] * times)

@@ -116,6 +116,8 @@ def held_capacity(
     ----------
     cells : use_case_id and accelerator_id; of a use case those that take as long to order share a reserve. What cannot be sized is left out.
     """
+    if inventory.windows.empty:
+        return {}
     cases = ws.table("use_cases").set_index("use_case_id")
     windows = _windows_so_far(ws, inventory)
     lists = cells.groupby("use_case_id")["accelerator_id"].unique().to_dict()

@@ -18,9 +18,6 @@ def monthly_utilization(pools: pd.DataFrame) -> pd.Series:
 
 
 def utilization_of_places(pools: pd.DataFrame, month: str) -> pd.Series:
-    """Mean utilisation of a month by region and accelerator_id over all pools there, weighted by accelerator-hours; places without readings are left out."""
+    """Mean utilisation of a month of the fullest pool of each region and accelerator_id; places without readings are left out."""
     rows = pools[pools["window_start_utc"].dt.strftime("%Y-%m") == month]
-    keys = [rows["region"], rows["accelerator_id"]]
-    hours = rows["installed"] * rows["window_minutes"]
-    held = hours.groupby(keys).sum()
-    return ((hours * rows["utilization"]).groupby(keys).sum() / held)[held > 0]
+    return monthly_utilization(rows).groupby(level=["region", "accelerator_id"]).max()

@@ -92,7 +92,7 @@ def told_rival(ws: Workspace, plan: BuyPlan, returns: Returns, *, hosted: bool =
         hosted=hosted,
         broken=broken_by_spot(ws, plan, returns),
         rented=hours_are_rented(plan),
-        limits=stated_limits(ws.plan),
+        limits=stated_limits(plan.futures.case.plan if plan.futures else ws.plan),
     )
 
 
@@ -100,7 +100,7 @@ def stated_limits(plan: Plan) -> list[str]:
     """What the orders of the plan are held to and other ways to pay are not, in words."""
     stated = {
         "capital": plan.budget.capex_usd_per_year is not None,
-        "payments of a month": plan.budget.opex_usd_per_month is not None,
+        "payments of a month": plan.budget.opex_usd_per_month is not None and plan.budget.opex_limits_orders,
         "power": any(region.power_limit_kw is not None for region in plan.regions),
         "space": any(region.space_limit_servers is not None for region in plan.regions),
         "the share of a vendor": plan.vendor_share_most < 1,

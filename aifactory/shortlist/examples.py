@@ -165,4 +165,5 @@ def _demand(ws: Workspace, region: str) -> SimpleNamespace:
     profile = today.assign(failure_rate=0.0, observed_share=1.0).reset_index(drop=True)
     pools = pd.DataFrame(columns=["region", "accelerator_id", "purchase_option", "installed"])
     charged = pd.DataFrame({"use_case_id": [item.use_case_id for item in EXAMPLES], "usd_per_unit": np.nan})  # no bill
-    return SimpleNamespace(forecast=forecast, demand_profile=profile, pools=pools, use_cases=charged)
+    windows = pd.DataFrame()  # level demand has no hours to size a reserve by: the plan's ratios hold
+    return SimpleNamespace(forecast=forecast, demand_profile=profile, pools=pools, use_cases=charged, windows=windows)

@@ -320,10 +320,11 @@ def _spare(
 
 
 def _room(market: Market, streams: Streams) -> np.ndarray:
-    """[P] pools for whose nodes the own site of their region has room: beside what the pools and the order book tell, whatever cells are priced."""
-    pools = market.inventory.pools
-    owned = pools[pools["purchase_option"] == "purchase"].groupby(PLACE)["installed"].sum().to_dict()
-    stands = market.ws.table("commitments"), owned, streams.months
+    """[P] pools for whose nodes the own site of their region has room beside what stands there for a use case of today, whatever cells are priced."""
+    used, pools = set(market.today.dropna()), market.inventory.pools
+    owned = pools[(pools["purchase_option"] == "purchase") & pools["accelerator_id"].isin(used)]
+    book = market.ws.table("commitments")
+    stands = book[book["accelerator_id"].isin(used)], owned.groupby(PLACE)["installed"].sum().to_dict(), streams.months
     return has_room(streams.pools, market.ws.plan, market.ws.table("accelerators"), stands)
 
 

@@ -6,7 +6,7 @@ from bp_company import PERIOD, make_plan
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aifactory.buyplan.duties import DECISION, duty_months, governance_frame, hosted_cases, hosted_test
+from aifactory.buyplan.duties import DECISION, duty_months, governance_frame, hosted_cases, hosted_test, worth_a_test
 
 ORDER = {"order_month": "2026-12", "start_month": "2027-02", "region": "eu", "accelerator_id": "acc", "band": "growth",
          "purchase_option": "purchase", "renewal": False, "order_index": 2, "accelerators": 8, "lead_time_weeks": 8.0}  # fmt: skip
@@ -197,3 +197,11 @@ def test_announced_ends_of_hosted_models_to_come_are_dated():
         "end|gpt-5|chat"
     ]
     assert ends["rule"].item() == "Test a successor (price list)" and str(ends["date"].item())[:10] == "2027-03-01"
+
+
+def test_many_small_use_cases_are_tested_together_and_next_to_nothing_is_not():
+    """Of 250 alike none is next to nothing; beside one that pays 1,000 two of a dollar are; one below the least share of its work never counts."""
+    alike = pd.DataFrame({"use_case_id": [f"u{at}" for at in range(250)], "hosted_share": 0.5, "hosted_usd": 10.0})
+    assert len(worth_a_test(alike)) >= 248
+    two = pd.DataFrame({"use_case_id": ["a", "b", "c", "d"], "hosted_share": [0.5, 0.5, 0.5, 0.001], "hosted_usd": [1.0, 1000.0, 1.0, 500.0]})  # fmt: skip
+    assert worth_a_test(two)["use_case_id"].tolist() == ["b"]

@@ -69,7 +69,7 @@ def test_each_band_tells_its_next_step_and_keeps_its_general_trigger_without_one
 
 
 def test_the_baseline_tells_the_utilisation_of_its_pool_as_the_refresh_does(changed, mini_ws):
-    """Two pools of one place: 8 at 90 % and 24 at 50 % for as long are at 60 %; the month before does not count."""
+    """Of two pools of one place, 8 at 90 % and 24 at 50 %, the fuller one is told, which the refresh watches by itself; the month before does not count."""
     rows = mini_ws.table("pools").iloc[[0, 0, 0]].reset_index(drop=True)
     start = pd.Timestamp(f"{mini_ws.period}-03", tz="UTC")
     rows = rows.assign(
@@ -78,9 +78,8 @@ def test_the_baseline_tells_the_utilisation_of_its_pool_as_the_refresh_does(chan
     )  # fmt: skip
     bands = BANDS.assign(trigger_indicator=[POOL_USE, POOL_USE, "general", "general"])
     found = with_readings(bands, utilization_of_places(rows, mini_ws.period))
-    np.testing.assert_allclose(found["current_value"], [0.6, 0.6, 0.5, 0.5])
-    monthly = check_triggers(changed(pools=rows.iloc[:1].assign(installed=32, utilization=0.6)))
-    np.testing.assert_allclose(monthly["value"], [0.6])
+    np.testing.assert_allclose(found["current_value"], [0.9, 0.9, 0.5, 0.5])
+    assert check_triggers(changed(pools=rows.iloc[:2]))["value"].tolist() == [0.9, 0.5]
     elsewhere = with_readings(bands.assign(region="eu"), utilization_of_places(rows, mini_ws.period))
     assert elsewhere["current_value"].isna().tolist() == [True, True, False, False]
 

@@ -68,6 +68,17 @@ def test_a_generation_inside_a_generation_is_the_same_call(tmp_path, outer, inne
     assert (totals["requests"], totals["input_tokens"], totals["spend_usd"]) == (4, 400, "0.0500")
 
 
+@pytest.mark.parametrize("middle", [None, 0.5])
+def test_the_cost_of_a_call_is_found_however_deep_it_is_stated(tmp_path, middle):
+    """Call over span over call over call: the dollar of the innermost counts unless one above it states its own."""
+    held = [
+        call(1, total_cost=None), call(2, type="SPAN", parent_observation_id="o1", total_cost=None),
+        call(3, parent_observation_id="o2", total_cost=middle), call(4, parent_observation_id="o3", total_cost=1.0),
+    ]  # fmt: skip
+    report, _ = import_telemetry(write(tmp_path, "\n".join(map(json.dumps, held))), TARGET)
+    assert (report["totals"]["requests"], float(report["totals"]["spend_usd"])) == (1, middle or 1.0)
+
+
 @pytest.mark.parametrize("place", ["usage", "unit"])
 def test_usage_in_characters_is_no_usage_in_tokens(tmp_path, place):
     counted = {"usage_details": {}, "usage": {"input": 400, "output": 40}}

@@ -85,7 +85,7 @@ def read_langfuse(path: Path, found: pd.DataFrame, region: str) -> Telemetry:
     inside = _inside(rows, log, tokens)
     if inside.any():
         left_out[INSIDE] = int(inside.sum())
-        log, tokens = _with_cost_inside(log, inside), tokens[~inside]
+        log, tokens = _with_cost_inside(rows, log, inside), tokens[~inside]
     embedding = log["type"].str.upper() == EMBEDDING
     tokens["output_tokens"] = tokens["output_tokens"].mask(embedding & tokens["input_tokens"].notna(), 0)
     tags = log["tags"].map(_tags) if "tags" in log else pd.Series([[]] * len(log), index=log.index)
@@ -161,17 +161,34 @@ def _inside(rows: pd.DataFrame, log: pd.DataFrame, tokens: pd.DataFrame) -> pd.S
     """Calls of `log` inside a call that tells its tokens, plain spans or nothing between; `rows` are all observations."""
     if "parent_observation_id" not in log:
         return pd.Series(False, index=log.index)
+    told = set(log["id"][tokens["input_tokens"].notna()])
+    return _callers(rows, log).isin(told)
+
+
+def _callers(rows: pd.DataFrame, log: pd.DataFrame) -> pd.Series:
+    """Observation that each call stands in, plain spans between left out."""
     spans = rows[rows["type"].astype("str").str.upper() == SPAN]
     between = dict(zip(spans["id"], spans["parent_observation_id"], strict=True))
-    told = set(log["id"][tokens["input_tokens"].notna()])
-    return pd.Series([nearest(above, between) in told for above in log["parent_observation_id"]], index=log.index)
+    return pd.Series([nearest(above, between) for above in log["parent_observation_id"]], index=log.index, dtype=object)
 
 
-def _with_cost_inside(log: pd.DataFrame, inside: pd.Series) -> pd.DataFrame:
-    """Calls that stay, with the cost of those right inside them where they state none of their own."""
-    below = log[inside & log["total_cost"].notna()].groupby("parent_observation_id")["total_cost"].sum()
+def _with_cost_inside(rows: pd.DataFrame, log: pd.DataFrame, inside: pd.Series) -> pd.DataFrame:
+    """Calls that stay, with the cost of those inside them where they state none of their own: of each that of the outermost that states one."""
+    cost = log["total_cost"]
+    callers = _callers(rows, log)
+    owner = dict(zip(log["id"][inside], callers[inside], strict=True))  # of calls that are left out
+    stated = dict(zip(log["id"], cost.notna(), strict=True))
+    found: dict[object, object] = {}  # exact amounts, as they are stated
+    for name, usd in zip(log["id"][inside], cost[inside], strict=True):
+        passed = {name}
+        above = owner[name]
+        while above in owner and not stated[above] and above not in passed:
+            passed.add(above)
+            above = owner[above]
+        if not pd.isna(usd) and above not in owner:
+            found[above] = usd if above not in found else found[above] + usd
     kept = log[~inside]
-    return kept.assign(total_cost=kept["total_cost"].where(kept["total_cost"].notna(), kept["id"].map(below)))
+    return kept.assign(total_cost=kept["total_cost"].where(kept["total_cost"].notna(), kept["id"].map(found)))
 
 
 def _usage(log: pd.DataFrame) -> list[dict[str, object]]:
