@@ -174,10 +174,13 @@ def end_of_test(tested: Sequence[str] | None, plan: Plan, period: str) -> pd.Tim
 
 
 def late_for_test(tested: Sequence[str] | None, orders: pd.DataFrame, plan: Plan, period: str) -> pd.DataFrame:
-    """Orders for work that could stay hosted which are due before a test that begins at once ends."""
+    """Orders for work that could stay hosted which are due, firm or by their date, before a test that begins at once ends."""
     done = end_of_test(tested, plan, period)
     late = [_waits(order, tested) and _latest(order) < done for order in orders.itertuples()]
-    return orders[np.array(late, dtype=bool)]
+    dated = (
+        orders.get("timing", pd.Series("", index=orders.index)).astype("str").str.contains(BY_DATE.replace("(", "(?:"))
+    )
+    return orders[np.array(late, dtype=bool) & (is_firm(orders) | dated).to_numpy()] if len(orders) else orders
 
 
 def hosted_test(tested: Sequence[str] | None, orders: pd.DataFrame, plan: Plan, period: str) -> list[tuple]:

@@ -92,7 +92,7 @@ def told_rival(ws: Workspace, plan: BuyPlan, returns: Returns, *, hosted: bool =
         hosted=hosted,
         broken=broken_by_spot(ws, plan, returns),
         rented=hours_are_rented(plan),
-        limits=stated_limits(plan.futures.case.plan if plan.futures else ws.plan),
+        limits=stated_limits(plan.examined.chosen.case.plan if plan.examined else ws.plan),
     )
 
 

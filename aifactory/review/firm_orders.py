@@ -37,12 +37,15 @@ def with_firm_orders(
     paid = approved[approved["month"].between(period, last)].rename(columns={"month": "order_month"})
     keys = [*PLACE, "order_month"]
     waits = steps[(steps["kind"] == COMMITMENT) & (steps["purchase_option"] == PURCHASE)]
+    due = waits[waits["order_month"] <= last]
     booked = book[(book["purchase_option"] == PURCHASE) & ~_since(book, period)]
     left = paid.groupby(keys)["outlay_usd"].sum()
-    for known in (waits.groupby(keys)["commitment_usd"].sum(), booked.groupby(keys)["upfront_usd"].sum()):
-        left = left.sub(known.reindex(left.index).fillna(0.0))
+    own = written_by_approval(booked, period)  # a row of it that was put off is placed all the same
+    booked = booked[(booked["order_month"] > period) & (own | (booked["order_month"] <= last))]
+    for known in (due.groupby(keys)["commitment_usd"].sum(), booked.groupby(keys)["upfront_usd"].sum()):
+        left = left.astype(float).sub(known.astype(float), fill_value=0.0)
     prices, rows = _prices(waits, orders), []
-    for (region, accelerator, month), usd in left[left > 0].items():
+    for (region, accelerator, month), usd in _over_months(left).items():
         price = prices.get((region, accelerator), 0.0)
         many = usd / price if price > 0 else 0.0
         number = round(many)
@@ -50,6 +53,14 @@ def with_firm_orders(
             rows.append((period, COMMITMENT, "baseline", month, region, accelerator, PURCHASE, number, usd))
     names = ["plan_period", "kind", "band", "order_month", *ORDERED, "accelerators", "commitment_usd"]
     return pd.concat([steps, pd.DataFrame(rows, columns=names)], ignore_index=True) if rows else steps
+
+
+def _over_months(left: pd.Series) -> pd.Series:
+    """What is left by place and month, where what the book holds of one month beyond the plan counts for the others of the place."""
+    beyond = -left.clip(upper=0.0).groupby(PLACE).transform("sum")
+    before = left.clip(lower=0.0).groupby(PLACE).cumsum() - left.clip(lower=0.0)
+    found = left.clip(lower=0.0) - (beyond - before).clip(lower=0.0)
+    return found[found > 0]
 
 
 def _since(book: pd.DataFrame, period: str) -> pd.Series:

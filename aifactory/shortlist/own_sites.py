@@ -17,7 +17,7 @@ def has_room(
     accelerators: pd.DataFrame,
     stands: tuple[pd.DataFrame, dict[tuple[str, str], float], tuple[str, ...]],
 ) -> np.ndarray:
-    """[P] whether a node can stand on the site in the month in which most room is left: by power and by space, where a limit is stated.
+    """[P] whether a node can stand on the site in the last month, when what is on order has come and what ends has gone: by power and by space, where a limit is stated.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def _taken(
     plan: Plan,
     accelerators: pd.DataFrame,
 ) -> dict[str, tuple[float, float]]:
-    """Least kW and servers that stand on the own site of each region in a month to come; cards that are sold one by one may share servers and count as none."""
+    """KW and servers that stand on the own site of each region in the last month; cards that are sold one by one may share servers and count as none."""
     places = pd.DataFrame([*book[PLACE].itertuples(index=False, name=None), *owned], columns=PLACE).drop_duplicates(
         ignore_index=True
     )
@@ -61,5 +61,5 @@ def _taken(
     servers = np.ceil(stand / size - TOLERANCE) * (counted & (size > 1))
     found = {}
     for region, rows in places.groupby("region").indices.items():
-        found[region] = float((stand * kw)[:, rows].sum(axis=1).min()), float(servers[:, rows].sum(axis=1).min())
+        found[region] = float((stand * kw)[-1, rows].sum()), float(servers[-1, rows].sum())
     return found

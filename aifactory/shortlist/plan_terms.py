@@ -320,8 +320,8 @@ def _spare(
 
 
 def _room(market: Market, streams: Streams) -> np.ndarray:
-    """[P] pools for whose nodes the own site of their region has room beside what stands there for a use case of today, whatever cells are priced."""
-    used, pools = set(market.today.dropna()), market.inventory.pools
+    """[P] pools for whose nodes the own site of their region has room beside what stands there of candidates and platforms of today, whatever cells are priced."""
+    used, pools = {*market.today.dropna(), *market.ws.plan.candidates}, market.inventory.pools
     owned = pools[(pools["purchase_option"] == "purchase") & pools["accelerator_id"].isin(used)]
     book = market.ws.table("commitments")
     stands = book[book["accelerator_id"].isin(used)], owned.groupby(PLACE)["installed"].sum().to_dict(), streams.months

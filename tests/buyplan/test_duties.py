@@ -28,7 +28,10 @@ def test_a_test_that_comes_before_signing_has_a_date_an_owner_and_the_time_it_ta
     """Orders due by 4 December and by 2 November: a test of two weeks from 31 October ends after the second, which waits for it."""
     rows = [("2026-12", "2027-01", 4.0, "chat 90 %"), ("2026-11", "2027-02", 13.0, "voice 60 %, chat 40 %"), ("2026-11", "2027-05", 26.0, "live-chat 100 %")]  # fmt: skip
     orders = pd.DataFrame(rows, columns=["order_month", "start_month", "lead_time_weeks", "serves"])
+    orders = orders.assign(order_index=[2, 1, 1], band="baseline")
     plan = make_plan(24)
+    later = orders.assign(order_index=5)  # they wait for their load, and for no test
+    assert "wait" not in hosted_test(["chat"], later, plan, PERIOD)[0][3]
     (row,) = hosted_test(["chat"], orders[:1], plan, PERIOD)
     assert row[0] == pd.Timestamp("2026-12-04") and row[4] == DECISION and "wait" not in row[3]
     assert row[2] == plan.assumptions["planning_utilization"].owner_role

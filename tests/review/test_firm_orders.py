@@ -65,6 +65,12 @@ def test_what_earlier_plans_ordered_and_prepayments_are_no_firm_orders():
     earlier = book(("o-1", 8, "2026-09", 80.0, "")).assign(plan_period="2025-01")
     assert with_firm_orders(WAITS.iloc[:0], plan(("2026-09", 80.0)), TODAY, earlier).empty
     assert with_firm_orders(WAITS.iloc[:0], plan(("2026-08", 1234.0)), TODAY, book()).empty
+    moved = book(
+        ("2026-07-01", 24, "2026-12", 240.0, "buy plan approved for 2026-07")
+    )  # put off by four months, and placed
+    assert with_firm_orders(WAITS.iloc[:0], plan(("2026-08", 240.0)), TODAY, moved).empty
+    part = with_firm_orders(WAITS.iloc[:0], plan(("2026-08", 160.0), ("2026-09", 240.0)), TODAY, moved)
+    assert part[["order_month", "accelerators"]].to_numpy().tolist() == [["2026-09", 16]]
     free = TODAY.assign(commitment_usd=0.0)
     assert with_firm_orders(WAITS.iloc[:0], plan(("2026-08", 240.0)), free, book()).empty
 
