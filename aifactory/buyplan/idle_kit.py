@@ -35,7 +35,8 @@ def _idle(case: Case, pool: int) -> tuple[int, int]:
     """Bought accelerators in whole nodes that nothing needs from a month on until the end; 0 where there are none."""
     size = float(case.streams.pools["accelerators_per_node"].iloc[pool])
     needed = np.max([load.level[:, pool] for load in case.loads], axis=0)
-    spare = np.minimum(case.placed.accelerators[:, pool] - needed, case.placed.bought[:, pool])
+    owned = np.minimum(case.placed.bought[:, pool], case.placed.bought[0, pool])  # not what is on order
+    spare = np.minimum(case.placed.accelerators[:, pool] - needed, owned)
     nodes = np.floor(np.maximum(spare, 0.0) / size + TOLERANCE)[1:]
     kept_idle = np.minimum.accumulate(nodes[::-1])[::-1]  # from each month to the end
     last_year = kept_idle[max(len(nodes) - MONTHS_PER_YEAR, 0)] if len(nodes) else 0.0

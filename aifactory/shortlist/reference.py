@@ -28,9 +28,9 @@ DRAWS, SEED = 100_000, 20260401
 Inputs = dict[str, Any]
 #: A weight by number, as many times as said, or a figure; sums of these on each side of a comparison.
 _FIGURE = r"\d*\.?\d+"
-_TERM = rf"(?:(?:{_FIGURE}\s*\*?\s*)?w\d+|{_FIGURE}\s*%?)"
+_TERM = rf"(?:(?:{_FIGURE}\s*[*%]?\s*)?w\d+|{_FIGURE}\s*%?)"
 _SIDE = rf"{_TERM}(?:\s*[+-]\s*{_TERM})*"
-_CHAIN = re.compile(rf"(?<![+*\w.-])(?<![+*-]\s){_SIDE}(?:\s*[<>]=?\s*{_SIDE})+(?!\s*[+*\w.-])")
+_CHAIN = re.compile(rf"(?<![+*\w.-])(?<![+*-]\s){_SIDE}(?:\s*[<>]=?\s*{_SIDE})+(?!\s*[+*\w.%/-])")
 
 
 def check(csv_path: str | Path) -> pd.DataFrame:
@@ -235,9 +235,10 @@ def stated_limits(text: str, n: int) -> tuple[tuple[tuple[float, ...], float], .
         for left, sign, right in zip(sides, signs, sides[1:], strict=False):
             less, more = (_linear(side, n) for side in ((right, left) if sign == ">" else (left, right)))
             limits.append((tuple((less[0] - more[0]).tolist()), more[1] - less[1]))
-    if unread := re.search(r"\S*\s*[<>=]+\s*\S*", _CHAIN.sub("", text)):
+    rest = _CHAIN.sub("@", text)
+    if unread := re.search(r"\S*\s*[<>=]+\s*\S*|@\s*[/*^]\s*\S+|\S+\s*[/*^]\s*@", rest):
         rule = "is no comparison of weights: sums of w1, 2 w2 or figures on each side of < or >, as w1 + w2 <= 0.5"
-        raise InputError.at("weights", rule, value=unread[0].strip())
+        raise InputError.at("weights", rule, value=unread[0].replace("@", "").strip())
     return tuple(limits)
 
 
@@ -247,10 +248,11 @@ def _linear(side: str, n: int) -> tuple[np.ndarray, float]:
     for sign, term in re.findall(rf"([+-]?)\s*({_TERM})", side):
         one = -1.0 if sign == "-" else 1.0
         figure, weight = re.fullmatch(rf"({_FIGURE})?\s*[*%]?\s*(?:w(\d+))?", term).groups()
+        amount = one * float(figure or 1) / (100 if "%" in term else 1)
         if weight is None:
-            constant += one * float(figure) / (100 if term.endswith("%") else 1)
+            constant += amount
         elif 1 <= int(weight) <= n:
-            factors[int(weight) - 1] += one * float(figure or 1)
+            factors[int(weight) - 1] += amount
         else:
             raise InputError.at("weights", f"there are {n} weights, w1 to w{n}", value=term)
     return factors, constant

@@ -36,6 +36,11 @@ def test_what_work_needs_and_what_is_rented_is_not_for_sale(tiny, needs):
     assert idle_sentences(tiny()) == []
 
 
+def test_what_is_on_order_is_not_for_sale(tiny, needs):
+    """Forty that come in month 3 are no kit that is owned: what is not needed of them is to be cancelled, not sold."""
+    assert idle_sentences(with_book(tiny(), order(40, 3, option="purchase", ordered=-1, once=8e5))) == []
+
+
 def test_a_price_that_nobody_stated_is_not_invented(tiny):
     case = with_book(tiny(), order(40, -24, option="purchase"))
     assert np.isnan(sale_usd(case, "eu", "acc", month(1)))

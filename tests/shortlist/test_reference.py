@@ -112,6 +112,7 @@ def test_admissible_weights_are_read_from_words_entries_or_numbers():
     ("words", "limits"),
     [
         ("w1+w2<=0.5", [((1, 1, 0), 0.5)]), ("uniform, w1 >= 2 w2", [((-1, 2, 0), 0)]), ("w1 > 50%", [((-1, 0, 0), -0.5)]),
+        ("w1 >= 50 % w2", [((-1, 0.5, 0), 0)]),
         ("w1 - w2 \u2265 0.1; 2*w3 <= w1 + w2", [((-1, 1, 0), -0.1), ((-1, -1, 2), 0)]),
         ("0.2 <= w1 + 0.5w2 <= 40 %", [((-1, -0.5, 0), -0.2), ((1, 0.5, 0), 0.4)]),
     ],
@@ -123,7 +124,8 @@ def test_sums_multiples_and_percent_of_weights_are_read(words, limits):
 
 
 @pytest.mark.parametrize(
-    "words", ["w1 = w2", "w1 >= -0.5", "w1*w2 <= 0.2", "2(w1 + w2) <= 1", "cost >= quality", "w1 <= 0.5 w2 + x"]
+    "words",
+    ["w1 = w2", "w1 >= -0.5", "w1*w2 <= 0.2", "2(w1 + w2) <= 1", "cost >= quality", "w1 <= 0.5 w2 + x", "w1 > w2 / 2"],
 )
 def test_words_that_are_no_comparison_of_weights_are_refused(words):
     with pytest.raises(InputError, match="is no comparison of weights"):

@@ -31,6 +31,8 @@ def test_requests_that_broke_off_are_in_no_quantile(point):
 
 
 def test_a_rate_that_rises_is_no_one_load(point):
+    unsaid = point(made.vllm(max_concurrency=None, ramp_up_strategy="linear"))
+    assert "nan" not in " ".join(unsaid.assumed) and "the rate rose: " in " ".join(unsaid.assumed)
     found = point(made.vllm(max_concurrency=None, ramp_up_strategy="linear", ramp_up_start_rps=1, ramp_up_end_rps=10))
     assert (found.load, "concurrency" in found.figures) == ("", False)
     assert "the rate rose from 1 to 10 requests per second: this is no one load, which is left open" in found.assumed

@@ -95,7 +95,9 @@ def _load(held: Held, point: Point) -> None:
         return
     if held.text("ramp_up_strategy"):
         start, end = (held.number(f"ramp_up_{edge}_rps") for edge in ("start", "end"))
-        point.assumed.append(f"the rate rose from {start:g} to {end:g} requests per second: this is no one load, which is left open")  # fmt: skip
+        known = math.isfinite(start) and math.isfinite(end)
+        span = f" from {start:g} to {end:g} requests per second" if known else ""
+        point.assumed.append(f"the rate rose{span}: this is no one load, which is left open")
         return
     rate = rate_offered(held.file, held.key("request_rate"), held.values.get("request_rate"))
     if math.isfinite(rate):
