@@ -11,7 +11,7 @@ from aifactory.report.buy_plan_hosted import waiting_for_test
 
 def test_orders_due_before_the_test_ends_are_told_with_what_waiting_costs(mini_ws, mini_stages):
     """A test of half a month ends on 16 November: of orders due on the 6th and on 31 December the first waits."""
-    order = {"order_month": "2026-11", "start_month": "2027-01", "lead_time_weeks": 8.0, "serves": "chat 90 %", "commitment_usd": 2e6}  # fmt: skip
+    order = {"order_month": "2026-11", "start_month": "2027-01", "lead_time_weeks": 8.0, "serves": "chat 90 %", "commitment_usd": 2e6, "order_index": 1, "band": "baseline"}  # fmt: skip
     late = {"order_month": "2026-12", "start_month": "2027-01", "lead_time_weeks": 0.0}
     hosted = pd.DataFrame({"use_case_id": ["chat"], "hosted_share": [0.7]})
     known = pd.DataFrame({"months": [3, 1, None], "wait_usd": [450e3, 120e3, None], "net_usd": [-1.0, -1.0, None]})

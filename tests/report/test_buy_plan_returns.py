@@ -30,7 +30,7 @@ def drawn(tiny):
     offers = pd.DataFrame({"purchase_option": ["on_demand"]})
     return (
         ws,
-        SimpleNamespace(returns=basis, options=offers, decision="Approve USD 1 of commitments"),
+        SimpleNamespace(returns=basis, options=offers, decision="Approve USD 1 of commitments", examined=None),
         draw_returns(basis, draws=2_000),
     )
 
