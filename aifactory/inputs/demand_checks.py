@@ -20,12 +20,15 @@ FAR, LEAST_WINDOWS = 100.0, 20
 #: A month so many times above or below all others of its use case is named, where there are so many.
 FAR_MONTH, LEAST_MONTHS = 30.0, 3
 HOUR = 60
+#: Least distance of the first days of two months.
+MONTH_APART = pd.Timedelta(days=28)
 
 
 def doubted_windows(windows: pd.DataFrame) -> Iterator[Fault]:
-    """Windows that are likely counted wrong: `far_windows`, `far_months`, then `moved_windows`."""
+    """Windows that are likely counted wrong: `far_windows`, `far_months`, `lone_windows`, then `moved_windows`."""
     yield from far_windows(windows)
     yield from far_months(windows)
+    yield from lone_windows(windows)
     yield from moved_windows(windows)
 
 
@@ -102,6 +105,20 @@ def far_months(windows: pd.DataFrame) -> Iterator[Fault]:
                     f"in any other month of {use_case} in {region} ({other:,.4g}): it counts, check its unit"
                 )
                 yield int(first[at]) + 2, "service_units", str(at[2]), rule
+
+
+def lone_windows(windows: pd.DataFrame) -> Iterator[Fault]:
+    """Of each use case and region windows of a day or less that stand a month apart, as sums of months written into their first day do; `LEAST_MONTHS` show it."""
+    held = windows.sort_values(["use_case_id", "region", "window_start_utc"], kind="stable")
+    for (use_case, region), mine in held.groupby(["use_case_id", "region"], sort=True, observed=True):
+        apart = mine["window_start_utc"].diff().dropna()
+        minutes = int(mine["window_minutes"].max())
+        if len(mine) >= LEAST_MONTHS and minutes <= 24 * HOUR and apart.min() >= MONTH_APART:
+            rule = (
+                f"is the only window of {minutes:,} minutes of {use_case} in {region} in its month, as in all {len(mine):,} months: the demand of a month in a "
+                "window of a day? Then window_minutes is that of the month (44,640 for 31 days)"
+            )
+            yield int(mine.index[0]) + 2, "window_minutes", str(minutes), rule
 
 
 def chain_faults(chain: pd.DataFrame, regions: Sequence[str]) -> Iterator[Fault]:

@@ -12,7 +12,7 @@ from aifactory.buyplan.ledger import PORTING, REWORK
 from aifactory.errors import InputError
 from aifactory.finance.tco import CONTINGENCY, OVERHEADS
 from aifactory.inputs.checks import CHECKS, check_tables
-from aifactory.inputs.demand_checks import far_months, far_windows, moved_windows
+from aifactory.inputs.demand_checks import far_months, far_windows, lone_windows, moved_windows
 from aifactory.inputs.findings import CHECK_COLUMNS, Finding, findings_frame
 from aifactory.inputs.plan_checks import OWN_LINES
 from aifactory.inputs.region_checks import misspelt_providers, unserved_prices
@@ -971,6 +971,20 @@ def test_a_month_in_another_unit_is_named():
     assert "1e+03 times as few" in less[3]
     assert list(far_months(windows.assign(service_units=np.where(january, 0.24, 240.0)))) == []
     assert list(far_months(windows[start.month < 3].assign(service_units=lambda rows: rows.index + 1.0))) == []
+
+
+def test_sums_of_months_in_windows_of_a_day_are_named():
+    start = pd.date_range("2026-03-01", periods=8, freq="MS", tz="UTC")
+    windows = pd.DataFrame(
+        {"use_case_id": "chat", "region": "eu", "window_minutes": 1440, "window_start_utc": start, "service_units": 3e6}
+    )
+    (found,) = lone_windows(windows)
+    assert found[:3] == (2, "window_minutes", "1440") and "in all 8 months" in found[3]
+    assert list(lone_windows(windows.assign(window_minutes=44_640))) == []
+    assert list(lone_windows(windows.head(2))) == []
+    daily = pd.date_range("2026-03-01", periods=90, freq="D", tz="UTC")
+    both = pd.DataFrame({**windows.iloc[0].to_dict(), "window_start_utc": daily})
+    assert list(lone_windows(both)) == [] and list(lone_windows(windows[:0])) == []
 
 
 def test_days_from_local_midnight_are_named_with_what_the_change_of_clocks_does():
