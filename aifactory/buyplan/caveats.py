@@ -92,7 +92,7 @@ def _demand_warnings(case: Case, answer: Answer) -> list[str]:
 def _late_sentences(case: Case, answer: Answer) -> list[str]:
     """Work that no capacity serves: before the first order can arrive, and after it; how much, whose, and the ways out."""
     solution, streams, found = answer.expected, case.streams, []
-    asked = case.slots.total(solution.load.use * case.slots.size, case.pools)
+    asked = case.slots.total(solution.load.work * case.slots.size, case.pools)
     short = (asked * (1.0 - solution.ledger.compute.served))[1:]
     for pool in np.flatnonzero((short > 1e-9 * np.maximum(asked[1:], 1.0)).any(axis=0)):
         place, slot = streams.pools.iloc[pool], np.flatnonzero(case.slots.pool == pool)[0]

@@ -180,9 +180,9 @@ def _prepayments(orders: Orders, terms: Terms, horizon: int) -> tuple[np.ndarray
 
 
 def _served(load: Load, accessible: np.ndarray, slots: Slots, pools: int) -> np.ndarray:
-    """Share of the used slot-hours that have capacity; 1 where nothing is asked, as at approval."""
-    asked = slots.total(load.use * slots.size, pools)
-    found = slots.total(np.where(accessible, load.use, 0.0) * slots.size, pools)
+    """Share of the work that has capacity; 1 where nothing is asked, as at approval."""
+    asked = slots.total(load.work * slots.size, pools)
+    found = slots.total(np.where(accessible, load.work, 0.0) * slots.size, pools)
     share = np.where(asked > 0, found / np.where(asked > 0, asked, 1.0), 1.0)
     share[0] = 1.0
     return share

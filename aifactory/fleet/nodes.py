@@ -66,6 +66,9 @@ class Load:
     """What one demand path asks of the slots."""
 
     use: np.ndarray  # [T + 1, N] share of hours in which the slot works
+    work: (
+        np.ndarray
+    )  # [T + 1, N] what it does in them, in full hours of the slot: the last node of an hour is rarely full
     held: np.ndarray  # [T + 1, N] slot is part of the fleet that covers peak and reserve
     interruptible: np.ndarray  # [T + 1, N] share of these hours that may be interrupted
     average: np.ndarray  # [T + 1, P] average accelerators at work
@@ -94,6 +97,28 @@ def used_share(load: np.ndarray, size: int, nodes: int) -> np.ndarray:
     counts = np.bincount(keys.ravel(), minlength=width * len(flat)).reshape(len(flat), width)
     at_least = counts[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1 : nodes + 1]
     return (at_least / needed.shape[-1]).reshape(*needed.shape[:-1], nodes)
+
+
+def worked_share(full: np.ndarray, needed: np.ndarray, work: np.ndarray, nodes: int) -> np.ndarray:
+    """Work of each of `nodes` nodes as a share of all hours, [..., nodes]: full nodes first, the rest evenly on the others.
+
+    Of `needed` nodes in an hour [..., H] as many as `full` do a full hour of work, and share in what is left of `work`,
+    which is in nodes. A fleet that lacks a node lacks what the least filled one does.
+
+    >>> worked_share(np.array([1, 0]), np.array([2, 1]), np.array([1.5, 0.25]), 2).tolist()
+    [0.625, 0.25]
+    """
+    hours = full.shape[-1]
+    open_nodes = np.maximum(needed - full, 1)
+    part = np.clip((work - full) / open_nodes, 0.0, 1.0)
+    first, last = np.minimum(full, nodes), np.minimum(needed, nodes)
+    flat = (nodes + 1) * np.arange(full[..., 0].size)[:, None]
+    steps = [(first, part - 1.0), (last, -part), (np.zeros_like(first), np.ones_like(part))]
+    rises = sum(
+        np.bincount((at.reshape(flat.size, -1) + flat).ravel(), by.ravel(), minlength=flat.size * (nodes + 1))
+        for at, by in steps
+    )
+    return (rises.reshape(*full.shape[:-1], nodes + 1).cumsum(axis=-1)[..., :-1] / hours).clip(0.0, 1.0)
 
 
 def filled_share(
@@ -145,6 +170,19 @@ def hourly_load(streams: Streams, accelerators: np.ndarray, which: np.ndarray) -
     for at in mine[sites[mine] > 1]:
         load = load + in_sites(accelerators[:, at, None] * shape[at], sites[at], size[at])
     return load
+
+
+def _live_work(streams: Streams, accelerators: np.ndarray, which: np.ndarray, size: int) -> tuple[np.ndarray, ...]:
+    """Nodes that some streams fill in each hour, and their work in nodes, [T + 1, H] each; arguments as in `hourly_load`."""
+    mine = np.flatnonzero(which)
+    sites, shape = np.maximum(streams.site_terms[0], 1), streams.reach
+    shared = mine[sites[mine] <= 1]
+    work = accelerators[:, shared] @ shape[shared] / size
+    full = np.floor(work + TOLERANCE)
+    for at in mine[sites[mine] > 1]:
+        here = accelerators[:, at, None] * shape[at] / size
+        full, work = full + sites[at] * np.floor(here / sites[at] + TOLERANCE), work + here
+    return full.astype(int), work
 
 
 def pool_level(streams: Streams, accelerators: np.ndarray, reserve: np.ndarray, pool: int) -> np.ndarray:
@@ -212,7 +250,7 @@ def build_load(streams: Streams, slots: Slots, units: np.ndarray) -> Load:
     accelerators = streams.sized(units)
     table, staffed = streams.table, accelerators * streams.chance
     waits, batch = streams.waits, table["interruptible"].to_numpy(dtype=bool)
-    use, held, interruptible = (np.zeros((len(units), len(slots.pool))) for _ in range(3))
+    use, work, held, interruptible = (np.zeros((len(units), len(slots.pool))) for _ in range(4))
     average, levels = (np.zeros((len(units), len(streams.pools))) for _ in range(2))
     for pool, size in enumerate(streams.pools["accelerators_per_node"].to_numpy(dtype=int)):
         at, mine = slots.pool == pool, streams.pool == pool
@@ -222,12 +260,15 @@ def build_load(streams: Streams, slots: Slots, units: np.ndarray) -> Load:
         patient = staffed[:, mine & waits]
         beyond = _mixed_beyond(patient, streams.widths.take(np.flatnonzero(mine & waits)))
         use[:, at] = filled_share(live, patient.sum(axis=1), size, count, beyond)
+        full, done = _live_work(streams, staffed, mine & ~waits, size)
+        open_share = used_share(live, size, count) - worked_share(full, node_counts(live, size), done, count)
+        work[:, at] = np.maximum(use[:, at] - open_share, 0.0)
         held[:, at] = slots.number[at] < node_counts(levels[:, pool], size)[:, None]
         fixed = np.minimum(used_share(firm, size, count), use[:, at])
         whole = np.where(use[:, at] > 0, use[:, at], 1.0)
         interruptible[:, at] = np.where(use[:, at] > 0, 1.0 - fixed / whole, bool(batch[mine].all()))
         average[:, pool] = accelerators[:, mine].sum(axis=1)
-    return Load(use, held.astype(bool), interruptible, average, levels)
+    return Load(use, work, held.astype(bool), interruptible, average, levels)
 
 
 def _mixed_beyond(work: np.ndarray, widths: Widths) -> Beyond | None:

@@ -157,7 +157,7 @@ def committed_first(load: Load, state: np.ndarray, slots: Slots, terms: Terms) -
     np.put_along_axis(taken, dearest, np.arange(len(first)) - first < committed, axis=1)
     source = np.argsort(2 * slots.pool + ~taken, axis=1, kind="stable")
     target = np.argsort(2 * slots.pool + (state == FLEXIBLE), axis=1, kind="stable")
-    moved = {name: np.zeros_like(getattr(load, name)) for name in ("use", "held", "interruptible")}
+    moved = {name: np.zeros_like(getattr(load, name)) for name in ("use", "work", "held", "interruptible")}
     for name, values in moved.items():
         np.put_along_axis(values, target, np.take_along_axis(getattr(load, name), source, axis=1), axis=1)
     return replace(load, **moved)

@@ -6,7 +6,7 @@ from bp_company import WAITS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aifactory.fleet.nodes import Slots, build_load, filled_share, node_counts, used_share
+from aifactory.fleet.nodes import Slots, build_load, filled_share, node_counts, used_share, worked_share
 from aifactory.fleet.streams import EXPECTED
 
 LOADS = st.lists(st.floats(0, 200), min_size=1, max_size=48)
@@ -40,6 +40,33 @@ def test_the_node_hours_cover_the_load_and_no_node_works_more_than_the_one_below
     share = used_share(values, size, 250)
     assert (np.diff(share) <= 0).all()
     assert share.sum() * size * len(load) >= values.sum() - 1e-6
+
+
+def test_the_last_node_works_for_what_is_left_by_hand():
+    # 9, 5 and 0 of work on nodes of 4: two full and a quarter, one full and a quarter, none
+    work = np.array([9.0, 5.0, 0.0]) / 4
+    share = worked_share(np.array([2, 1, 0]), np.array([3, 2, 0]), work, 4)
+    assert share.tolist() == pytest.approx([2 / 3, 1.25 / 3, 0.25 / 3, 0.0])
+    # cut at two nodes: the third is missed, and with it a quarter of a node in one hour of three
+    assert worked_share(np.array([2, 1, 0]), np.array([3, 2, 0]), work, 2).tolist() == pytest.approx([2 / 3, 1.25 / 3])
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.floats(0.0, 60.0)), min_size=1, max_size=24))
+def test_work_is_the_load_and_no_node_works_more_than_it_is_used(hours):
+    """Hour by hour and node by node, for sites that fill their first nodes before the last one is opened."""
+    sites, load = (np.array(part, dtype=float) for part in zip(*hours, strict=True))
+    each = load / sites
+    full, needed = (sites * np.floor(each + 1e-9)).astype(int), (sites * np.ceil(each - 1e-9)).astype(int)
+    nodes = int(needed.max()) + 1
+    share = worked_share(full, needed, load, nodes)
+    direct = np.zeros(nodes)
+    for number in range(nodes):
+        last = (load - full) / np.maximum(needed - full, 1)
+        direct[number] = np.where(number < full, 1.0, np.where(number < needed, last, 0.0)).mean()
+    np.testing.assert_allclose(share, direct, atol=1e-7)
+    assert share.sum() == pytest.approx(load.mean(), abs=1e-6)
+    assert (share <= (np.arange(nodes) < needed[:, None]).mean(axis=0) + 1e-9).all()
+    assert (np.diff(share) <= 1e-9).all()
 
 
 NO_LIVE = np.zeros(2)

@@ -168,7 +168,9 @@ def _only(terms, load, slot):
 
     cut = {f.name: getattr(terms, f.name)[..., [slot]] for f in fields(terms) if f.name != "decline_per_year"}
     at = [slot]
-    part = type(load)(load.use[:, at], load.held[:, at], load.interruptible[:, at], load.average, load.level)
+    part = type(load)(
+        load.use[:, at], load.work[:, at], load.held[:, at], load.interruptible[:, at], load.average, load.level
+    )
     return replace(terms, **cut), part
 
 
@@ -264,7 +266,9 @@ def test_demand_without_capacity_is_unserved_and_earns_nothing(tiny):
 def two_slots(use, interruptible=(False, False), spot=1.0):
     """Two slots of one pool over two months, the first rented, the second committed; terms of a node of one accelerator."""
     months = np.ones((2, 1))
-    load = Load(months * use, months * use > 0, np.tile(interruptible, (2, 1)), months, np.ones((2, 1, 1)))
+    load = Load(
+        months * use, months * use, months * use > 0, np.tile(interruptible, (2, 1)), months, np.ones((2, 1, 1))
+    )
     slots = Slots(np.array([0, 0]), np.array([0, 1]), np.array([1, 1]))
     money = SimpleNamespace(
         flexible_usd_per_month=np.full(2, 3.0), spot_usd_per_month=np.full(2, spot), around_usd_month=np.full(2, 0.5)
@@ -293,7 +297,12 @@ def test_no_exchange_of_hours_within_a_pool_would_be_cheaper(seed):
     rng = np.random.default_rng(seed)
     slots = Slots(np.array([0, 0, 0, 2, 2]), np.array([0, 1, 2, 0, 1]), np.ones(5, dtype=int))
     load = Load(
-        rng.random((3, 5)), rng.random((3, 5)) < 0.5, rng.random((3, 5)) < 0.5, np.ones((3, 3)), np.ones((3, 3, 1))
+        use := rng.random((3, 5)),
+        use / 2,
+        rng.random((3, 5)) < 0.5,
+        rng.random((3, 5)) < 0.5,
+        np.ones((3, 3)),
+        np.ones((3, 3, 1)),
     )
     money = SimpleNamespace(
         flexible_usd_per_month=np.full(5, 3.0), spot_usd_per_month=np.full(5, 1.0), around_usd_month=np.full(5, 0.5)
@@ -307,6 +316,7 @@ def test_no_exchange_of_hours_within_a_pool_would_be_cheaper(seed):
             cheapest = np.sort(before[month, mine])[: (mine & free).sum()]
             assert usd[month, mine & free].sum() == pytest.approx(cheapest.sum())
             assert sorted(moved.use[month, mine]) == sorted(load.use[month, mine])
+            assert (moved.work[month] == moved.use[month] / 2).all()
 
 
 def test_a_node_bought_while_a_term_runs_takes_its_hours_when_the_term_ends(tiny):

@@ -14,8 +14,9 @@ from aifactory.buyplan.governance import money
 from aifactory.buyplan.sizes import sizes_frame
 from aifactory.buyplan.spare_notes import spare_sentences
 from aifactory.demand.reserve_money import failure_factor, with_one_pool_down
+from aifactory.fleet.compute import _served
 from aifactory.fleet.need import need_frame, needed
-from aifactory.fleet.nodes import hourly_load, pool_level
+from aifactory.fleet.nodes import Slots, build_load, hourly_load, pool_level
 from aifactory.fleet.sites import held_in_sites, in_sites
 from aifactory.fleet.streams import EXPECTED, chance_of
 
@@ -59,6 +60,25 @@ def test_forty_plants_hold_forty_devices_not_one():
     wanted = plants.streams.sized(plants.streams.units[EXPECTED])[None, 1:]
     assert block_demand(plants, wanted).sum(axis=2) == pytest.approx(160.0)
     assert problem_over(plants, wanted).floor == pytest.approx(160.0)
+
+
+@pytest.mark.parametrize(("sites", "used", "served"), [("40", 80, 0.95), ("1", 50, 0.8)])
+def test_what_a_missing_device_loses_is_its_work_and_not_its_hours(sites, used, served):
+    """50 of work all day at 40 sites with devices of 1: 80 devices, of which the second of each does 0.25 an hour.
+
+    Ten of them missing lose 2.5 of 50; in one pool 50 devices are full, and ten missing lose 10.
+    """
+    even = company(sites).streams
+    pools, table = even.pools.assign(accelerators_per_node=1), even.table.assign(peak_factor=1.0)
+    streams = replace(even, pools=pools, table=table, shape=np.ones_like(even.shape), chance=np.ones_like(even.chance))
+    asked = np.where(table["use_case_id"] == "chat", 50.0, 0.0)
+    units = asked / streams.sized(np.ones_like(even.units[EXPECTED]))
+    slots = Slots(np.zeros(80, dtype=int), np.arange(80), np.ones(80, dtype=int))
+    load = build_load(streams, slots, units)
+    assert load.use[1].sum() == pytest.approx(used) and load.work[1].sum() == pytest.approx(50.0)
+    there = np.arange(80) < used - 10
+    found = _served(load, np.broadcast_to(there, load.use.shape), slots, 1)
+    assert found[1:, 0] == pytest.approx(served) and found[0, 0] == 1.0
 
 
 def test_sites_share_nothing_with_others_of_their_pool():
