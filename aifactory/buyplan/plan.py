@@ -48,6 +48,7 @@ from aifactory.buyplan.prepare import Prepared, Setting, setting_of
 from aifactory.buyplan.reasons import with_reasons
 from aifactory.buyplan.reserve_curve import in_places, with_reserves
 from aifactory.buyplan.returns import ReturnsBasis, returns_basis
+from aifactory.buyplan.run_cost import with_runs
 from aifactory.buyplan.scenario_orders import solve_over_paths
 from aifactory.buyplan.sizes import sizes_frame
 from aifactory.buyplan.statements import (
@@ -204,7 +205,7 @@ def _built(ws: Workspace, setting: Setting, made: Prepared, stages: tuple[Invent
     approved = approved_with(plan.approved_plan, setting.staying, ws.period, inventory.scenarios)
     moved = moves_frame(moves, case.streams.months)
     plan = replace(plan, sizes=sizes, other_nodes=other, moves=moved, approved_plan=approved)
-    plan = with_triggers(plan, ws, inventory)
+    plan = with_runs(with_triggers(plan, ws, inventory), inventory.jobs)
     return replace(plan, **_later(ws, case, answer, chosen, (benchmark, shortlist, setting.market), (paths, cells)))
 
 

@@ -47,8 +47,8 @@ def with_reserves(
 
     Accelerators are whole nodes at each of the `sites` (`in_places`) that stand alone: a step of safety may cost nothing there.
 
-    Capacity becomes accelerators at the plan's rate per accelerator-hour, and USD at its price on demand,
-    else at the cheapest one. Of a stream that two platforms serve, each holds the part of its work that it does.
+    Capacity becomes accelerators at the plan's rate per accelerator-hour, and USD as if it stood by in all hours at the
+    cheapest option of the plan (`hourly_price`). Of a stream that two platforms serve, each holds the part of its work that it does.
     """
     need = plan.need[(plan.need["scenario"] == "expected") & (plan.need["accelerator_hours"] > 0)]
     whole = need.groupby(["use_case_id", "region", "month"])["units"].transform("sum")
@@ -158,8 +158,11 @@ def _at_sites(curve: pd.DataFrame, terms: SiteTerms) -> pd.DataFrame:
 
 
 def hourly_price(options: pd.DataFrame, accelerator_id: str, region: str) -> float:
-    """USD per accelerator-hour on demand, else the least effective price of any option, with what goes with it; NaN unknown."""
+    """USD of an accelerator-hour that stands by in all hours: the least effective price of a dependable option, with what goes with it.
+
+    Spot may be taken away when it is needed; it counts only where nothing else is offered. NaN where no price is known.
+    """
     mine = options[(options["accelerator_id"] == accelerator_id) & (options["region"] == region)]
-    rented = mine[mine["purchase_option"] == "on_demand"]
-    price = (rented if len(rented) else mine)["usd_per_accelerator_hour_effective"].min()
+    firm = mine[mine["purchase_option"] != "spot"]
+    price = (firm if len(firm) else mine)["usd_per_accelerator_hour_effective"].min()
     return float(price + mine["around_usd_per_hour"].max())

@@ -262,7 +262,7 @@ def build_load(streams: Streams, slots: Slots, units: np.ndarray) -> Load:
         use[:, at] = filled_share(live, patient.sum(axis=1), size, count, beyond)
         full, done = _live_work(streams, staffed, mine & ~waits, size)
         open_share = used_share(live, size, count) - worked_share(full, node_counts(live, size), done, count)
-        work[:, at] = np.maximum(use[:, at] - open_share, 0.0)
+        work[:, at] = np.clip(use[:, at] - open_share, 0.0, use[:, at])
         held[:, at] = slots.number[at] < node_counts(levels[:, pool], size)[:, None]
         fixed = np.minimum(used_share(firm, size, count), use[:, at])
         whole = np.where(use[:, at] > 0, use[:, at], 1.0)

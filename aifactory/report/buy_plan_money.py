@@ -19,6 +19,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, bullets, group, section, table
 from aifactory.report.buy_plan_charts import PLAN, expected
 from aifactory.report.buy_plan_guard import of_a_plan
+from aifactory.report.buy_plan_units import told_of_units
 from aifactory.report.buy_plan_ways import bought_before, hours_are_rented, left_out, no_power, starts_later, told_ways
 from aifactory.report.text import is_missing, join_words, num, pct, plural, reference_hours, sig3, span, usd_compact
 from aifactory.units import KILO, SCENARIOS
@@ -35,8 +36,6 @@ RULES_OF_TERM = ("reserved for 1 year", "reserved for 3 years", "bought")
 NAMED_OFFERS = 2
 #: Above this an internal rate says no more than that next to nothing is laid out.
 HIGHEST_RATE = 100.0
-#: Use cases that cost more than they are worth, named in a sentence.
-LOSERS = 5
 
 
 def months_of(value: float, status: str) -> str:
@@ -200,7 +199,7 @@ def unit_section(plan: BuyPlan) -> Block:
         return section(
             question,
             f"All cost centres included, a unit of {most['use_case_id']} costs USD {sig3(most['average_usd_per_unit'])}. No hours of the "
-            f"accelerators in the plan are rented, so there is no list price to compare it with.{_losers(plan.unit_summary)}",
+            f"accelerators in the plan are rented, so there is no list price to compare it with.{told_of_units(plan.unit_summary)}",
         )
     idle = expected(plan.capacity_use)
     share = idle["idle_usd"].sum() / max(idle[["useful_usd", "failed_usd", "idle_usd"]].to_numpy().sum(), 1e-9)
@@ -209,24 +208,8 @@ def unit_section(plan: BuyPlan) -> Block:
         question,
         f"All cost centres included, a unit costs {span(num(rows['average_to_headline'].min(), 1), num(worst['average_to_headline'], 1))} "
         f"times list price over peak rate, most for {worst['use_case_id']}. "
-        f"Idle reserve is {pct(share)} of the cost of accelerators and is inside it, never added again.{_losers(plan.unit_summary)}",
+        f"Idle reserve is {pct(share)} of the cost of accelerators and is inside it, never added again.{told_of_units(plan.unit_summary)}",
     )
-
-
-def _losers(rows: pd.DataFrame) -> str:
-    """Use cases whose unit is worth less than it costs."""
-    under = rows[rows["value_usd_per_unit"] < rows["average_usd_per_unit"]]
-    if under.empty:
-        return ""
-    if len(under) > LOSERS:
-        lost = (under["average_usd_per_unit"] - under["value_usd_per_unit"]) * under["units_month"]
-        under = under.loc[lost.sort_values(ascending=False, kind="stable").index]
-    pairs = [
-        f"{row.use_case_id} (USD {sig3(row.value_usd_per_unit)} against {sig3(row.average_usd_per_unit)})"
-        for row in under.head(LOSERS).itertuples()
-    ]
-    more = f"{plural(len(under), 'use case')}, by most a month for " if len(under) > LOSERS else ""
-    return f" A unit is worth less than it costs for {more}{join_words(pairs)}."
 
 
 @of_a_plan()

@@ -232,7 +232,7 @@ def table_steps(ws: Workspace, plan: BuyPlan, stream: pd.Series) -> Block:
         "usd_per_month": Col("USD a month", "usd0"),
         "usd_per_hour_avoided": Col("USD per hour avoided", "usd0"),
     }
-    note = f"Prices on demand, else the cheapest of the plan, with people and storage. A lead time of one week is {HOURS_PER_WEEK} hours. The last column is the money for each further hour a month within capacity, against the row above. A rule holds one reserve at all past dates; this plan set its own at each, and its hours over are of those."
+    note = f"Priced as if it stood by in all hours at the cheapest option of the plan but spot, with people and storage; where hours are rented only when they are needed a step costs less. A lead time of one week is {HOURS_PER_WEEK} hours. The last column is the money for each further hour a month within capacity, against the row above. A rule holds one reserve at all past dates; this plan set its own at each, and its hours over are of those."
     mine = (plan.reserve_curve[STREAM] == stream[STREAM]).all(axis=1)
     steps, whole = _once(plan.reserve_curve[mine])
     if whole:

@@ -158,12 +158,12 @@ def test_the_quickest_dependable_offer_counts():
     assert quickest_weeks(prices, "d", "r") == DEFAULT_LEAD_WEEKS
 
 
-def test_price_is_on_demand_else_the_least():
+def test_what_stands_by_costs_the_cheapest_dependable_option():
     options = pd.DataFrame(
-        {"accelerator_id": ["a", "a", "b"], "region": ["r"] * 3, "purchase_option": ["on_demand", "reserved_1y", "reserved_3y"],
-         "usd_per_accelerator_hour_effective": [3.0, 2.0, 1.0], "around_usd_per_hour": 0.25}
+        {"accelerator_id": ["a", "a", "a", "b"], "region": ["r"] * 4, "purchase_option": ["on_demand", "reserved_1y", "spot", "spot"],
+         "usd_per_accelerator_hour_effective": [3.0, 2.0, 1.5, 1.0], "around_usd_per_hour": 0.25}
     )  # fmt: skip
-    assert hourly_price(options, "a", "r") == 3.25
+    assert hourly_price(options, "a", "r") == 2.25
     assert hourly_price(options, "b", "r") == 1.25
     assert np.isnan(hourly_price(options, "c", "r"))
 

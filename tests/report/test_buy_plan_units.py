@@ -196,3 +196,16 @@ def test_the_scenario_whose_cash_falls_lowest_is_named(aggressive, told):
                          "cumulative_usd": [-2.0, 5.0, 1.0, aggressive], "month_index": [1, 2] * 2})  # fmt: skip
     title = figure_texts(drawings.chart_cash(WS, SimpleNamespace(cash_flow=cash, need=cash)).spec)["title"]
     assert title.startswith("Cash is lowest in November 2026") and title.replace("\u2212", "-").endswith(told)
+
+
+def test_a_completed_run_is_told_with_its_hours_and_failures():
+    one = plan(0.001)
+    assert "training run" not in page.unit_section(one).text
+    tuned = one.unit_summary.assign(hours_per_run=12.5, usd_per_run=37.5)
+    text = page.unit_section(SimpleNamespace(**vars(one) | {"unit_summary": tuned})).text.replace("\xa0", " ")
+    assert (
+        "A training run that completes costs USD 37.5 for camera (12.5 accelerator-hours), with its share of those"
+        in text
+    )
+    unknown = one.unit_summary.assign(hours_per_run=np.nan, usd_per_run=np.nan)
+    assert "training run" not in page.unit_section(SimpleNamespace(**vars(one) | {"unit_summary": unknown})).text
