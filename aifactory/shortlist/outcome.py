@@ -84,9 +84,7 @@ def contenders(cells: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 def _choice_of(use_case: str, cells: pd.DataFrame, winner: str | None, home: str | None) -> dict[str, object]:
     pool, reason = contenders(cells)
     if pool.empty:
-        closed = cells["reason"].eq(HOSTED_ONLY).any()
-        reason = HOSTED_ONLY if closed else "no platform has a known capacity and price: benchmark first"
-        return {"use_case_id": use_case, "reason": reason}
+        return {"use_case_id": use_case, "reason": _why_none(cells)}
     cents = (pool["total_usd"] / CENT).round()  # differences of the sums of shared nodes are exact to no less
     ranked = pool.assign(cents=cents).sort_values(["cents", "total"], ascending=[True, False], kind="stable")
     names = ranked["accelerator_id"]
@@ -99,6 +97,16 @@ def _choice_of(use_case: str, cells: pd.DataFrame, winner: str | None, home: str
     row |= {"total_usd": best["alone_usd"], "beside_usd": best["total_usd"], "reason": reason,
             "tier_label": layer(best["platform_class"], best["tier"])}  # fmt: skip
     return row | _against(ranked)
+
+
+def _why_none(cells: pd.DataFrame) -> str:
+    """Why no platform of a use case can be chosen."""
+    if cells["reason"].eq(HOSTED_ONLY).any():
+        return HOSTED_ONLY
+    able = cells[(cells["units_per_s_per_accelerator"] > 0) & _not_excluded(cells)]
+    if len(able):
+        return f"{able['accelerator_id'].iloc[0]} has a known capacity and no cost: state its demand (demand_windows, jobs or demand_chain) and a price in its regions"
+    return "no platform has a known capacity and price: benchmark first"
 
 
 def _reason(best: pd.Series, ranked: pd.DataFrame, otherwise: str, winner: str | None) -> str:
@@ -238,14 +246,14 @@ def drop_hopeless(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Turn pilots that cannot pay into rejections: dearer than the chosen platform, never it itself, even at the high end of capacity, both beside the others.
 
-    Platforms without any figures stay pilots.
+    Platforms without any figures stay pilots, and so do all of a use case whose chosen platform has no cost.
     """
     both = pilots.merge(cells[[*KEYS, "high", "service_unit"]], on=KEYS, how="left")
     money = {name: beside(penalties, name, own_nodes=True) for name in ("total_usd", "total_low_usd")}
     both = both.merge(penalties[KEYS].assign(**money), on=KEYS, how="left")
     target = _price_to_beat(both, choice)
     known = both["expected_units_per_s"].notna()
-    known &= ~_is_chosen(both, choice)
+    known &= ~_is_chosen(both, choice) & target.notna()
     never = known & both["needed_units_per_s"].isna()
     beyond = known & ~never & (both["total_low_usd"] > target)
     why = {}
@@ -275,6 +283,10 @@ def _exit(row: tuple, mark: float) -> str:
     needed, expected = row.needed_units_per_s, row.expected_units_per_s
     least, likely = pace(needed, row.service_unit, expected), pace(expected, row.service_unit, needed)
     parts = [f"at least {least} per accelerator within limits on own prompts (expected {likely})"]
+    if np.isnan(needed):
+        parts = [
+            f"a measured rate per accelerator within limits on own prompts (expected {likely}), and a cost to beat"
+        ]
     if np.isfinite(row.max_failure_rate):
         parts.append(f"failures at most {percent(row.max_failure_rate)}")
     parts.append(f"porting at most {row.max_person_months:g} person-months")

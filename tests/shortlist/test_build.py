@@ -15,6 +15,7 @@ from aifactory.shortlist.outcome import (
     GENERAL,
     INNOVATION,
     SPECIALISED,
+    _why_none,
     architecture,
     drop_hopeless,
     layer,
@@ -291,6 +292,29 @@ def test_a_pilot_whose_rework_costs_what_the_chosen_platform_adds_is_not_said_to
     pilots = plan_pilots(road.ws, cells, money, choice)
     reason = drop_hopeless(cells, money, choice, pilots)[0]["reason"].iloc[0]
     assert reason.endswith(f"alone cost no less than the USD {once:,.0f} that the chosen platform adds to the others")
+
+
+def test_without_a_cost_to_beat_no_pilot_is_hopeless(road):
+    """The chosen platform has no cost where demand or price is not known: nothing can be dearer than that."""
+    pilots = road.shortlist.pilots.head(1)
+    keys = ["use_case_id", "accelerator_id"]
+    cells = road.shortlist.matrix.merge(pilots[keys], on=keys)
+    unknown = pd.DataFrame({"use_case_id": pilots["use_case_id"], "accelerator_id": np.nan, "total_usd": np.nan})
+    planned = plan_pilots(road.ws, cells, road.shortlist.penalties, unknown)
+    assert "a measured rate per accelerator" in planned["exit_criterion"].iloc[0]
+    assert "nan" not in planned["exit_criterion"].iloc[0]
+    changed, kept = drop_hopeless(cells, road.shortlist.penalties, unknown, planned)
+    assert (changed["decision"].tolist(), len(kept)) == (["pilot"], 1)
+
+
+def test_a_capacity_without_a_cost_asks_for_demand_and_price():
+    cells = pd.DataFrame({"accelerator_id": ["a", "b"], "reason": ["slow", "scores 0.5"], "units_per_s_per_accelerator": [np.nan, 2.0],
+                          "decision": ["reject", "choose"]})  # fmt: skip
+    assert _why_none(cells).startswith("b has a known capacity and no cost: state its demand")
+    assert (
+        _why_none(cells.assign(decision="reject", reason="export"))
+        == "no platform has a known capacity and price: benchmark first"
+    )
 
 
 def test_a_pilot_has_to_beat_what_the_chosen_platform_costs_beside_the_others(road):
