@@ -16,6 +16,7 @@ from aifactory.buyplan.price_paths import HISTORY, SPOT, draw_prices
 from aifactory.buyplan.stress.basis import StressBasis
 from aifactory.buyplan.stress.world import World, carry, world_of
 from aifactory.finance.price_process import CADENCE_MONTHS, WORK_PRICE_FACTOR
+from aifactory.fleet.nodes import TOLERANCE
 from aifactory.units import MONTHS_PER_YEAR
 
 #: Month of the plan from which a change holds, unless a stress says otherwise: two order rounds after the approval.
@@ -256,7 +257,7 @@ def within_site(world: World, nodes: np.ndarray) -> np.ndarray:
 
 def demand_changes(basis: StressBasis, factor: float, month: int = START) -> Stressed:
     """All demand is multiplied from a month on."""
-    return stressed(basis, month, demand=_from_month(basis, month, factor, np.ones(len(basis.generates), bool)))
+    return _with_demand(basis, month, factor, np.ones(len(basis.generates), bool))
 
 
 def model_shift(basis: StressBasis, factor: float = 2.0, month: int = START) -> Stressed:
@@ -265,7 +266,7 @@ def model_shift(basis: StressBasis, factor: float = 2.0, month: int = START) -> 
     2 is one step of precision back: weights and cache of two bytes instead of one, so that each accelerator holds and
     reads half as much work.
     """
-    return stressed(basis, month, demand=_from_month(basis, month, factor, basis.generates))
+    return _with_demand(basis, month, factor, basis.generates)
 
 
 # ------------------------------------------------------------------ the list
@@ -307,8 +308,22 @@ def _from(prices: np.ndarray, month: int, factor: float) -> np.ndarray:
     return prices * np.where(np.arange(prices.shape[-2]) >= month, factor, 1.0)[:, None]
 
 
-def _from_month(basis: StressBasis, month: int, factor: float, which: np.ndarray) -> np.ndarray:
-    return basis.demand_times(np.where((np.arange(basis.problem.months)[:, None] >= month) & which, factor, 1.0))
+def _with_demand(basis: StressBasis, month: int, factor: float, which: np.ndarray) -> Stressed:
+    """Demand of some streams times a factor from a month on; what must stand ready follows its highest hours, in whole nodes."""
+    p = basis.problem
+    demand = basis.demand_times(np.where((np.arange(p.months)[:, None] >= month) & which, factor, 1.0))
+    if not np.size(p.floor):
+        return stressed(basis, month, demand=demand)
+    before, after = (_peaks(p, asked) for asked in (p.demand, demand))
+    ratio = np.divide(after, before, out=np.ones_like(after), where=before > 0)
+    floor = np.ceil(p.floor * ratio / p.node_size - TOLERANCE) * p.node_size
+    return stressed(basis, month, demand=demand, floor=floor)
+
+
+def _peaks(problem: Problem, demand: np.ndarray) -> np.ndarray:
+    """[T, P] accelerators at work in the highest block of a month, mean over paths."""
+    each = np.where(problem.rate > 0, 1.0 / np.where(problem.rate > 0, problem.rate, 1.0), 0.0)
+    return np.einsum("stwk,wp->stpk", demand, each).max(axis=3).mean(axis=0)
 
 
 def _priced(option: Option, factor: float, *, first: int) -> Option:

@@ -55,6 +55,17 @@ def test_stresses_by_hand(one_path, stress, more):
     assert cost(stress(one_path)).objective_usd == pytest.approx(3 * CALM + more)
 
 
+def test_what_must_stand_ready_follows_demand_in_whole_nodes(one_path):
+    """8 accelerators in nodes of 4 for a peak of 6: half of it takes 4 of them, three times 24, a month earlier all 8."""
+    ready = replace(one_path, problem=replace(one_path.problem, floor=np.full((3, 1), 8.0)))
+    assert st.demand_changes(ready, 0.5, 1).world.floor[:, 0].tolist() == [8.0, 4.0, 4.0]
+    assert st.demand_changes(ready, 3.0, 2).world.floor[:, 0].tolist() == [8.0, 8.0, 24.0]
+    assert st.demand_changes(ready, 1.0, 0).world.floor[:, 0].tolist() == [8.0] * 3
+    assert st.model_shift(ready, 2.0, 2).world.floor[:, 0].tolist() == [8.0, 8.0, 16.0]
+    still = replace(ready, generates=np.array([False]))
+    assert st.model_shift(still, 2.0, 2).world.floor[:, 0].tolist() == [8.0] * 3
+
+
 def test_people_and_storage_go_with_a_fleet_that_stands_still(one_path):
     """Four accelerators stand still in month 2 and their hours are rented: the fleet costs what it did, USD 0.5 an hour included."""
     basis = replace(one_path, problem=replace(one_path.problem, around_usd=0.5))
