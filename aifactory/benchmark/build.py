@@ -64,7 +64,7 @@ def build_benchmark(ws: Workspace, *, unseen_classes: bool = False) -> Benchmark
     agreement = compare_with_production(ws, valid, measured, shown, mix)
     measured = at_production(measured, agreement)
     missing = capacity.estimate_missing(ws, measured, shown, unseen_classes=unseen_classes)
-    both = pd.concat([measured, missing], ignore_index=True)
+    both = pd.concat([measured, missing], ignore_index=True).infer_objects()
     prices = capacity.hourly_prices(ws)
     both = with_replicas(ws, with_chance(ws, both), shown)
     table = capacity.with_money(ws, both.reindex(columns=[*both.columns, *(c for c in EXTRA if c not in both)]), prices)

@@ -431,6 +431,8 @@ def busiest(streams: Streams) -> np.ndarray:
 def chance_of(streams: Streams) -> np.ndarray:
     """Factor of square-root staffing at the planned fleet: the busiest window of the expected scenario with its reserve.
 
+    A reserve below 0 holds less than the busiest window, whose rest is rented beside it: the fleet of that window is as large.
+    So less reserve never makes hours dearer. Where no hours can be rented what is held is up to a few percent short of chance.
     The plan stays linear in demand: the factor is that of the planned fleet, in all hours and scenarios. A path of twice
     the demand would need a factor whose excess over 1 is 0.7 times as large, one of half the demand 1.4 times. Movable
     work waits, and work whose requests in progress are unknown gets none.
@@ -438,5 +440,5 @@ def chance_of(streams: Streams) -> np.ndarray:
     table = streams.table
     held = table["in_progress_per_accelerator"].astype(float).mask(table["movable"]).to_numpy()
     k = table["spread_constant"].astype(float).to_numpy()
-    fleet = busiest(streams) * (1.0 + streams.reserve) / table["sites"].to_numpy()  # sites stand alone
+    fleet = busiest(streams) * (1.0 + np.maximum(streams.reserve, 0.0)) / table["sites"].to_numpy()  # sites stand alone
     return chance_factor(fleet, held, np.where(np.isfinite(k), k, 0.0))

@@ -43,6 +43,8 @@ def test_nothing_is_estimated_where_all_pairs_were_measured(mini_ws):
     capacity = found.capacity.set_index("use_case_id")
     assert capacity["units_per_s_per_accelerator"].to_dict() == {"chat": 6.0, "images": 2.0}
     assert (capacity["tier"] == "measured").all() and found.not_measured.empty
+    for name in ("units_per_s_per_accelerator", "low", "high", "in_progress_per_accelerator", "usd_per_1k_units"):
+        assert capacity[name].dtype == float, f"{name} is reckoned with by the stages that follow"
 
 
 def test_curves_are_per_accelerator(with_tables, runs):

@@ -14,7 +14,7 @@ from aifactory.buyplan.futures import block_demand
 from aifactory.buyplan.sizes import _first_months, _slo, sizes_frame
 from aifactory.fleet.need import need_frame
 from aifactory.fleet.risk_reserve import OWN_HOURS
-from aifactory.fleet.streams import build_streams, busiest
+from aifactory.fleet.streams import build_streams, busiest, chance_of
 from aifactory.serving.staffing import chance_factor
 
 
@@ -42,6 +42,16 @@ def test_the_factor_is_that_of_the_planned_fleet_and_none_for_jobs():
     assert busiest(found)[1, chat] == pytest.approx(12.0)
     assert found.chance[1, chat] == pytest.approx(1 + 2 / np.sqrt(16.8 * 4))
     assert (found.chance[:, train] == 1.0).all()
+
+
+def test_less_reserve_never_makes_hours_dearer():
+    """A reserve below 0 leaves a part of the busiest window to rented hours: its fleet of 12 stays, and so does the factor."""
+    found = streams()
+    chat = found.table["use_case_id"].to_list().index("chat")
+    factors = [
+        chance_of(replace(found, reserve=np.full_like(found.reserve, ratio)))[1, chat] for ratio in (0.4, 0.0, -0.3)
+    ]
+    assert factors == pytest.approx([1 + 2 / np.sqrt(16.8 * 4), 1 + 2 / np.sqrt(12 * 4), 1 + 2 / np.sqrt(12 * 4)])
 
 
 def test_three_sizes_by_hand():
