@@ -55,6 +55,10 @@ TERM_COLUMNS = [
     "node_accelerators",
 ]
 BOUGHT_COLUMNS = [*KEYS, "compute_usd", "missed_usd", *TERM_COLUMNS, "so_far_usd"]
+#: Types of the columns that are reckoned with or shown where there are no rows.
+TYPES = dict.fromkeys([*KEYS, "terms", "terms_source", "no_offer_in"], "str") | dict.fromkeys(
+    ["compute_usd", "missed_usd", "committed_share", "node_accelerators"], "float64"
+)
 OPTIONS = ("owned", *COMMITTED_OPTIONS, *FLEXIBLE_OPTIONS)
 #: Share of the hours from which a way to pay is told, and its price counts for the age of the prices.
 LEAST_TOLD = 0.005
@@ -155,7 +159,7 @@ def price_cells(market: Market, cells: pd.DataFrame) -> pd.DataFrame:
     """
     streams = streams_alone(market, cells)
     if streams.table.empty:
-        return pd.DataFrame(columns=BOUGHT_COLUMNS).astype(dict.fromkeys(KEYS, "str"))
+        return pd.DataFrame(columns=BOUGHT_COLUMNS).astype(TYPES)
     return _by_cell(market, *priced_nodes(market, streams))
 
 
@@ -163,7 +167,8 @@ def cell_usd(market: Market, cells: pd.DataFrame) -> pd.DataFrame:
     """`KEYS`, compute_usd and missed_usd of `price_cells` alone."""
     streams = streams_alone(market, cells)
     if streams.table.empty:
-        return pd.DataFrame(columns=BOUGHT_COLUMNS[:4]).astype(dict.fromkeys(KEYS, "str"))
+        names = BOUGHT_COLUMNS[:4]
+        return pd.DataFrame(columns=names).astype({name: TYPES[name] for name in names})
     sized, _, priced = priced_nodes(market, streams)
     return _sums(sized, priced)
 

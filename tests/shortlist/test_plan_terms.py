@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -484,3 +485,11 @@ def test_what_stands_for_rare_jobs_stands_to_them_in_a_month_without_any():
     assert shares == {("chat", "eu"): pytest.approx(0.25), ("train", "eu"): pytest.approx(0.75)}
     month = standing_shares(profile.drop(columns=["lumpy", "level_per_hour"]), today, capacity)
     assert month["chat", "eu"] == 1.0
+
+
+@pytest.mark.parametrize("priced", [plan_terms.price_cells, plan_terms.cell_usd])
+def test_cells_without_any_demand_have_no_price_and_columns_that_can_be_reckoned_with(monkeypatch, priced):
+    monkeypatch.setattr(plan_terms, "streams_alone", lambda *_: SimpleNamespace(table=pd.DataFrame()))
+    found = priced(None, None)
+    assert found.empty and (found["compute_usd"].dtype, found["missed_usd"].dtype) == (float, float)
+    assert pd.api.types.is_string_dtype(found["use_case_id"])
