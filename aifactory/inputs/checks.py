@@ -19,7 +19,7 @@ from aifactory.inputs.by_region import unplaced_charges
 from aifactory.inputs.commitment_checks import book_faults, book_gaps
 from aifactory.inputs.contracts import contract_names, load_contract
 from aifactory.inputs.decision_checks import log_faults, log_gaps
-from aifactory.inputs.demand_checks import chain_faults, doubted_windows, site_faults, what_if_faults
+from aifactory.inputs.demand_checks import chain_faults, doubted_windows, residency_faults, site_faults, what_if_faults
 from aifactory.inputs.findings import Finding, Tables, rows_found
 from aifactory.inputs.hosted import closed_models
 from aifactory.inputs.plan import Plan
@@ -246,13 +246,11 @@ def latency_in_ms(tables: Tables, _plan: Plan) -> Iterator[Finding]:
 
 
 def residency_kept(tables: Tables, _plan: Plan) -> Iterator[Finding]:
-    """No demand was served outside the regions a use case is allowed in."""
-    allowed = tables["use_cases"].set_index("use_case_id")["allowed_regions"].dropna()
-    pairs = tables["demand_windows"][["use_case_id", "region"]].drop_duplicates()
-    for use_case, region in pairs.itertuples(index=False):
-        if use_case in allowed.index and region not in [part.strip() for part in allowed[use_case].split(";")]:
-            rule = f"served in {region}, which its residency rule does not allow"
-            yield Finding("demand_windows", "residency_kept", "warned", rule, None, "use_case_id", use_case)
+    """No demand was served, or is foreseen, outside the regions a use case is allowed in."""
+    for table in ("demand_windows", "demand_chain"):
+        for row, column, value, rule in residency_faults(tables[table], tables["use_cases"]):
+            at = row if table == "demand_chain" else None  # windows may be made of rows of requests
+            yield Finding(table, "residency_kept", "warned", rule, at, column, value)
 
 
 def units_are_counted(tables: Tables, _plan: Plan) -> Iterator[Finding]:

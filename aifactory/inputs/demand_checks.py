@@ -151,6 +151,17 @@ def chain_faults(chain: pd.DataFrame, regions: Sequence[str]) -> Iterator[Fault]
             yield None, "factor", str(name), f"needs {', '.join(lacking)} above 0 for a forecast"
 
 
+def residency_faults(demand: pd.DataFrame, use_cases: pd.DataFrame) -> Iterator[Fault]:
+    """Use cases with demand outside the regions that they are allowed in: the first row of each such region."""
+    allowed = use_cases.set_index("use_case_id")["allowed_regions"].dropna()
+    places = demand[demand["region"].notna() & demand["use_case_id"].isin(allowed.index)]
+    for row, case in places.drop_duplicates(["use_case_id", "region"]).iterrows():
+        rule = [part.strip() for part in allowed[case["use_case_id"]].split(";")]
+        if case["region"] not in rule:
+            told = f"is where {case['use_case_id']} has demand, and its residency rule does not allow it"
+            yield int(row) + 2, "region", case["region"], with_nearest(told, case["region"], rule)
+
+
 def what_if_faults(table: pd.DataFrame, regions: Sequence[str]) -> Iterator[Fault]:
     """Faults of table `demand_what_ifs`: unknown regions, months that end before they begin."""
     yield from _each(table, table["region"].notna() & ~table["region"].isin(regions), "region", "is not described in plan.yaml.", regions)  # fmt: skip
@@ -182,7 +193,7 @@ def site_faults(use_cases: pd.DataFrame, demand: pd.DataFrame, regions: Sequence
                 int(row) + 2,
                 "sites",
                 case["sites"],
-                "must be a number of 1 or more, or region=number separated by ';' (eu-west=30; us-east=10)",
+                "must be a number of 1 or more, or region=number separated by ';', each region once (eu-west=30; us-east=10)",
             )
             continue
         if isinstance(found, int) and found > 1 and len(served) > 1:

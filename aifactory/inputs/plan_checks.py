@@ -31,6 +31,12 @@ def unknown_names(tables: Tables, plan: Plan) -> Iterator[Fault]:
     named += [("baseline_accelerators", name, chips, "accelerators") for name in plan.baseline_accelerators.values()]
     named += [("owned_accelerators", name, chips, "accelerators") for name in plan.owned_accelerators]
     for item in plan.restrictions:
+        if not (item.accelerators or item.vendors or item.platform_classes or item.use_cases or item.regions):
+            yield (
+                "restrictions",
+                item.reason,
+                "(plan.yaml) names no accelerators, vendors, platform_classes, use_cases or regions: it would rule out everything",
+            )
         named += [("restrictions", name, cases, "use_cases") for name in item.use_cases]
         named += [("restrictions", name, chips, "accelerators") for name in item.accelerators]
         named += [("restrictions", name, vendors, "accelerators") for name in item.vendors]

@@ -6,7 +6,9 @@ import re
 
 
 def sites_by_region(text: object) -> int | dict[str, int]:
-    """What a cell says: one number for the only region, or a number by region; 1 where it says nothing. ValueError for other texts.
+    """What a cell says: one number for the only region, or a number by region; 1 where it says nothing.
+
+    ValueError for other texts, and for a region that is named twice.
 
     >>> sites_by_region("40"), sites_by_region("eu-west=30; us-east=10"), sites_by_region(None)
     (40, {'eu-west': 30, 'us-east': 10}, 1)
@@ -15,8 +17,12 @@ def sites_by_region(text: object) -> int | dict[str, int]:
         return 1
     if text.strip().isdigit():
         return int(text)
-    pairs = (re.split(r"\s*=\s*", part.strip()) for part in text.split(";"))
-    return {region: int(count) for region, count in pairs}
+    pairs = [re.split(r"\s*=\s*", part.strip()) for part in text.split(";")]
+    found = {region: int(count) for region, count in pairs}
+    if len(found) < len(pairs):
+        msg = f"{text!r} names a region twice"
+        raise ValueError(msg)
+    return found
 
 
 def at_least_one(found: int | dict[str, int]) -> bool:

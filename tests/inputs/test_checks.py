@@ -664,7 +664,15 @@ SUSPECT = {
     "demand outside the allowed regions": (
         "residency_kept",
         swap("use_cases.csv", "interactive,customer_facing,production,", "interactive,customer_facing,production,us"),
-        "demand_windows, column 'use_case_id': value 'chat': served in eu, which its residency rule does not allow",
+        "demand_windows, column 'region': value 'eu': is where chat has demand, and its residency rule does not allow it",
+    ),
+    "demand to come outside the allowed regions": (
+        "residency_kept",
+        add(
+            "demand_chain.csv",
+            CHAIN_HEAD + "".join(f"images,{place},region_share,0.5,,,head,test,2026-10-31\n" for place in ("eu", "us")),
+        ),
+        "demand_chain, row 3, column 'region': value 'us': is where images has demand, and its residency rule does not allow it",
     ),
     "sessions that are requests": (
         "units_are_counted",
@@ -864,6 +872,7 @@ RESTRICTED = "restrictions: [{rule: export, %s, reason: r, source: s, as_of: 202
             RESTRICTED % "accelerators: [nvidia-h10-sxm]",
             "'nvidia-h10-sxm'.* Did you mean 'nvidia-h100-sxm'",
         ),
+        ("restrictions: []", RESTRICTED.replace("%s, ", ""), "'r'.* it would rule out everything"),
     ],
 )
 def test_a_name_in_the_plan_that_no_table_knows_is_refused(mini, old, new, words):
@@ -885,6 +894,7 @@ def test_the_names_that_are_taken_are_the_lines_of_the_plan():
         ("eu=0", "1 or more"),
         ("40", "is served in several regions: say how many stand in each, as eu=...; us=..."),
         ("eu=30; uss=10", "Did you mean 'us'?"),
+        ("eu=30; us=10; eu=3", "each region once"),
     ],
 )
 def test_sites_say_how_many_stand_in_which_region(mini, text, rule):
