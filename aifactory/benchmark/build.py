@@ -58,12 +58,14 @@ def build_benchmark(ws: Workspace, *, unseen_classes: bool = False) -> Benchmark
         )
         raise StageError(msg)
     judged = judge(runs, cases, ws.table("accelerators"))
-    valid = judged.counted[judged.counted["accelerator_id"].isin(ws.plan.candidates)]
+    considered = judged.counted["accelerator_id"].isin(ws.plan.candidates)
+    valid, elsewhere = judged.counted[considered], judged.counted[~considered]
     per_run = capacity.run_capacities(valid, cases)
     measured, shown, mix = capacity.measured_capacities(per_run), shown_capacities(ws), _prompt_mix(ws, valid)
     agreement = compare_with_production(ws, valid, measured, shown, mix)
     measured = at_production(measured, agreement)
-    missing = capacity.estimate_missing(ws, measured, shown, unseen_classes=unseen_classes)
+    known = _with_elsewhere(measured, capacity.measured_capacities(capacity.run_capacities(elsewhere, cases)))
+    missing = capacity.estimate_missing(ws, known, shown, unseen_classes=unseen_classes)
     both = pd.concat([measured, missing], ignore_index=True).infer_objects()
     prices = capacity.hourly_prices(ws)
     both = with_replicas(ws, with_chance(ws, both), shown)
@@ -84,6 +86,14 @@ def build_benchmark(ws: Workspace, *, unseen_classes: bool = False) -> Benchmark
         not_measured=_not_measured(table),
         agreement=agreement,
     )
+
+
+def _with_elsewhere(measured: pd.DataFrame, elsewhere: pd.DataFrame) -> pd.DataFrame:
+    """Own capacities to estimate from: a use case that was measured on no candidate is known by its runs on other accelerators."""
+    if elsewhere.empty:
+        return measured
+    other = elsewhere[~elsewhere["use_case_id"].isin(measured["use_case_id"])] if len(measured) else elsewhere
+    return pd.concat([part for part in (measured, other) if len(part)], ignore_index=True)
 
 
 def _curves(valid: pd.DataFrame, table: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:

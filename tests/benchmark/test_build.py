@@ -76,6 +76,18 @@ def test_runs_on_platforms_that_are_no_candidates_stay_out(with_tables, runs):
     assert "nvidia-l4" in set(found.validity["accelerator_id"])
 
 
+def test_a_use_case_measured_on_no_candidate_is_estimated_from_its_runs_elsewhere(mini_ws):
+    """Images ran on an H100 alone: with an A100 as the only candidate that run is what is known of them, chat has its own."""
+    ws = dataclasses.replace(mini_ws, plan=mini_ws.plan.model_copy(update={"candidates": [A100]}))
+    found = build_benchmark(ws)
+    images = found.capacity.query("use_case_id == 'images'").iloc[0]
+    assert (images["accelerator_id"], images["tier"]) == (A100, "anchored")
+    assert images["evidence"].startswith(f"anchored from own runs on {H100} and public measurements")
+    assert set(found.capacity["accelerator_id"]) == {A100}
+    chat = found.capacity.query("use_case_id == 'chat'").iloc[0]
+    assert chat["tier"] == "measured"
+
+
 def test_what_was_not_measured_says_what_it_rests_on(mini_benchmark):
     missing = mini_benchmark.not_measured
     assert set(zip(missing["use_case_id"], missing["accelerator_id"], strict=True)) == {
