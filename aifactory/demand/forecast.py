@@ -15,7 +15,7 @@ from aifactory.demand.month_trend import TOLD
 from aifactory.demand.profile import SHORT_TREND, kept_share
 from aifactory.demand.scenario_cuts import LEVELS, Cuts, cut_paths, groups_of_paths
 from aifactory.demand.scenario_inputs import PATHS, DemandBasis, read_workloads, settings_of
-from aifactory.demand.scenarios import Paths, Workload, drawn_as, simulate_paths
+from aifactory.demand.scenarios import Paths, Workload, drawn_as, fitting_paths, simulate_paths
 from aifactory.demand.what_ifs import multipliers
 from aifactory.inputs.plan import Plan
 from aifactory.units import HOURS_PER_MONTH, SCENARIOS, percent
@@ -76,6 +76,7 @@ def simulate_demand(basis: DemandBasis, plan: Plan, period: str, paths: int = PA
     """
     workloads, regions = read_workloads(basis, plan, period)
     months = [str(pd.Period(period, "M") + step) for step in range(1, plan.horizon_months + 1)]
+    paths = fitting_paths(paths, len(workloads), len(regions), len(months))
     if not workloads:
         return _nothing()
     found = simulate_paths(workloads, regions, settings_of(plan, period, paths))

@@ -20,7 +20,8 @@ from aifactory.units import HOURS_PER_MONTH, SCENARIOS
 
 #: Months of data that the prior scatter of a month counts as.
 NOISE_MONTHS = 12
-PATHS = 1000
+#: Paths that scenarios are cut from, where memory holds them (`fitting_paths`).
+PATHS = 4000
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,12 @@ delays, size of a unit, season, noise. Growth, start, size, season and delays ar
 regions; noise is that of a cell, autoregressive from month to month and relative to that of today. Without spread every path
 is the planned one.
 
-Draws are common random numbers: they depend on the seed, the name of the workload and region and the number
-of the path only, so that another growth rate, workload or horizon (up to 60 months) leaves them as they are.
+Draws are common random numbers: they depend on the seed, the name of the workload and region, the number of the path and
+how many paths there are only, so that another growth rate, workload or horizon (up to 60 months) leaves them as they are.
+What a path keeps for good (growth, start, size, season, delays) is drawn once from each of as many strata of equal
+probability as there are paths (Latin hypercube: McKay, Beckman and Conover, Technometrics 21, 1979, 239-245), noise freely.
+Over seeds the total of the sample company then scatters by 0.3 % (P50), 0.6 % (P10) and 1.3 % (P90) with 4,000 paths, by
+1.6, 1.0 and 3.9 % with 1,000 that are all drawn freely (standard deviations, 2026-12-01).
 """
 
 from __future__ import annotations
@@ -34,6 +38,8 @@ from aifactory.errors import InputError
 #: Standard normal quantile of 90 %.
 Z90 = 1.2815515655446004
 MONTHS_DRAWN = 60
+#: Fewest paths that scenarios are cut from where memory is short.
+LEAST_PATHS = 1000
 #: Paths at work at once, and bytes of the two arrays of a result: memory is bounded by them.
 BLOCK, MOST_BYTES = 250, 2**30
 START, GROWTH, DAMPING, SIZE, DELAY, ADOPTION = range(6)
@@ -189,6 +195,16 @@ def simulate_paths(workloads: list[Workload], regions: tuple[str, ...], settings
     return Paths(tuple(names), tuple(regions), units, work)
 
 
+def fitting_paths(wanted: int, workloads: int, regions: int, months: int) -> int:
+    """Paths of which a quarter of the memory holds the arrays, at most as many as wanted and at least `LEAST_PATHS`.
+
+    >>> fitting_paths(4000, 15, 3, 36), fitting_paths(4000, 80, 6, 60), fitting_paths(500, 15, 3, 36)
+    (4000, 1000, 500)
+    """
+    room = MOST_BYTES // 4 // (2 * 8 * max(workloads, 1) * max(regions, 1) * months)
+    return min(wanted, max(room, LEAST_PATHS))
+
+
 def check_settings(settings: Settings, workloads: int, regions: int) -> None:
     """Raise InputError where a setting is out of its bounds."""
     limits = {"correlation": (0.0, 1.0), "noise_memory": (0.0, 0.99)}
@@ -220,19 +236,32 @@ class _Draws:
     """Standard normal draws of one workload, or of the factor common to all (name '')."""
 
     def __init__(self, settings: Settings, name: str, regions: tuple[str, ...]) -> None:
-        self.year = _normal(settings.seed, (name, "year"), (settings.paths, YEAR))
+        self.year = _stratified(settings.seed, (name, "year"), (settings.paths, YEAR))
         drawn = -(-settings.months // MONTHS_DRAWN) * MONTHS_DRAWN + 1
         months = slice(0, settings.months + 1)
-        self.persistent = _normal(settings.seed, (name, ""), (settings.paths, DRIVERS))
+        self.persistent = _stratified(settings.seed, (name, ""), (settings.paths, DRIVERS))
         cells = regions if name else ("",)
         noise = [_normal(settings.seed, (name, f"noise {cell}"), (settings.paths, drawn))[:, months] for cell in cells]
         self.noise = np.stack(noise, axis=1)  # [S, R or 1, T + 1], today first
 
 
+def _generator(seed: int, key: tuple[str, str]) -> np.random.Generator:
+    words = [zlib.crc32(part.encode()) for part in key]
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=words))
+
+
 def _normal(seed: int, key: tuple[str, str], shape: tuple[int, int]) -> np.ndarray:
     """Draws that depend on the seed and a name only, path after path."""
-    words = [zlib.crc32(part.encode()) for part in key]
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=words)).standard_normal(shape)
+    return _generator(seed, key).standard_normal(shape)
+
+
+def _stratified(seed: int, key: tuple[str, str], shape: tuple[int, int]) -> np.ndarray:
+    """Standard normal draws, in each column one from each of as many strata of equal probability as there are paths."""
+    from scipy.special import ndtri
+
+    rng, (paths, columns) = _generator(seed, key), shape
+    stratum = rng.permuted(np.tile(np.arange(paths)[:, None], (1, columns)), axis=0)
+    return ndtri(np.clip((stratum + rng.random(shape)) / paths, 1e-15, 1.0 - 1e-15))
 
 
 def _mixed(common: _Draws, own: _Draws, settings: Settings, block: slice) -> tuple[np.ndarray, np.ndarray]:

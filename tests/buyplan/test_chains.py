@@ -79,7 +79,7 @@ def test_a_chain_with_a_known_model_is_sized_by_the_tiers(mini_ws, launched):
     assert any("assistant" in text and "not measured: benchmark first" in text for text in plan.warnings)
     _reserve_of_the_chain(plan, need)
     page = "\n".join(part.text for part in chain_blocks(mini_ws, plan))
-    assert "1,000 paths of its demand chain" in page
+    assert "4,000 paths of its demand chain" in page
 
 
 def _reserve_of_the_chain(plan, need):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from aifactory.demand.adoption import bass_share
 from aifactory.demand.growth import damped_factors
@@ -19,6 +20,7 @@ from aifactory.demand.scenarios import (
     Settings,
     Spread,
     Workload,
+    _stratified,
     remembering,
     simulate_paths,
 )
@@ -284,10 +286,36 @@ def test_random_numbers_are_common_to_changed_questions():
     base = simulate_paths(company(), REGIONS, Settings(6, 300, 7)).units
     fewer = simulate_paths(company()[1:3], REGIONS, Settings(6, 300, 7)).units
     np.testing.assert_array_equal(base[:, 1:3], fewer)
-    longer = simulate_paths(company(), REGIONS, Settings(24, 120, 7)).units
-    np.testing.assert_allclose(longer[:, :, :, :6], base[:120], rtol=1e-12)
+    longer = simulate_paths(company(), REGIONS, Settings(24, 300, 7)).units
+    np.testing.assert_allclose(longer[:, :, :, :6], base, rtol=1e-12)
     one_region = simulate_paths([replace(w, level=w.level[:1], growth_sd=w.growth_sd[:1], noise_sd=w.noise_sd[:1]) for w in company()], ("eu",), Settings(6, 300, 7))  # fmt: skip
     np.testing.assert_array_equal(one_region.units[:, :, 0], base[:, :, 0])
+
+
+@pytest.mark.parametrize("paths", [1, 7, 250])
+def test_what_a_path_keeps_is_drawn_once_from_each_stratum(paths):
+    drawn = _stratified(3, ("chat", ""), (paths, 6))
+    strata = np.floor(norm.cdf(drawn) * paths).astype(int)
+    assert np.isfinite(drawn).all()
+    assert (np.sort(strata, axis=0) == np.arange(paths)[:, None]).all()
+
+
+def test_columns_of_strata_know_nothing_of_each_other():
+    drawn = _stratified(3, ("chat", ""), (4000, 6))
+    assert np.abs(np.corrcoef(drawn.T) - np.eye(6)).max() < 0.06  # four standard errors of 4,000 draws
+    assert (np.abs(drawn.mean(axis=0)) < 1e-3).all() and drawn.std(axis=0) == pytest.approx(1.0, abs=2e-3)
+
+
+def test_the_middle_of_demand_hardly_moves_with_the_seed():
+    """Growth that is known to a factor of two: its median over seeds scatters less than a third as much as that of free draws would."""
+    doubt = replace(CALM, paths=400, correlation=0.0)
+    item = workload(growth=0.0, growth_sd=0.05)
+    found = [
+        np.median(simulate_paths([item], ("eu",), replace(doubt, seed=seed)).units[:, 0, 0, -1]) for seed in range(20)
+    ]
+    logs = np.log(simulate_paths([item], ("eu",), doubt).units[:, 0, 0, -1])
+    free = np.sqrt(np.pi / 2) * logs.std() / np.sqrt(400)  # standard error of a median of normal draws
+    assert np.log(found).std() < free / 3
 
 
 def test_groups_add_up_to_the_whole():

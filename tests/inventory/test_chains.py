@@ -137,7 +137,7 @@ def test_the_outlook_shows_bands_beside_the_backtest(mini_ws, inventory):
     assert (rows["year_p10"] <= rows["year_p50"]).all()
     assert rows["mase"].notna().any()
     text = "\n".join(part.text for part in outlook(mini_ws, inventory, scores).parts if hasattr(part, "text"))
-    assert "P10, P50 and P90 of 1,000 simulated paths" in text
+    assert "P10, P50 and P90 of 4,000 simulated paths" in text
     empty = replace(inventory, scenarios=replace(inventory.scenarios, total=inventory.scenarios.total.iloc[:0]))
     assert "No demand could be forecast" in outlook(mini_ws, empty, scores).parts[0].text
 
