@@ -12,8 +12,8 @@ import pandas as pd
 
 from aifactory.demand.chain_factors import factor_doubts
 from aifactory.demand.chain_reserve import PUBLIC_HOURS, ChainReserve, levels_of, plan_chain
-from aifactory.demand.scenario_inputs import read_workloads, settings_of
-from aifactory.demand.scenarios import WEEKS_PER_MONTH, Paths, simulate_paths
+from aifactory.demand.scenario_inputs import PATHS, read_workloads, settings_of
+from aifactory.demand.scenarios import WEEKS_PER_MONTH, Paths, fitting_paths, simulate_paths
 from aifactory.fleet.allowed_wait import TRAINING_CLASSES, allowed_wait, spread_round
 from aifactory.fleet.risk_reserve import Place, SizedReserve, quickest_weeks, target_of
 from aifactory.fleet.stand_in import ANY_CLASS, period_shapes, stand_in_shapes
@@ -42,7 +42,8 @@ def size_chain_streams(
     ]  # fmt: skip
     if not coming:
         return {}
-    paths = simulate_paths(coming, regions, settings_of(ws.plan, ws.period))
+    most = fitting_paths(PATHS, len(coming), len(regions), ws.plan.horizon_months)
+    paths = simulate_paths(coming, regions, settings_of(ws.plan, ws.period, most))
     shapes = period_shapes(ws, inventory.demand_profile)
     hours = stand_in_shapes(shapes, cases["workload_class"].to_dict(), TRAINING_CLASSES)
     found = {}
