@@ -19,6 +19,7 @@ from aifactory.buyplan.caveats import fiscal_year
 from aifactory.buyplan.missed import missed_usd
 from aifactory.buyplan.optimise.benders import OptimalPlan
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
+from aifactory.buyplan.optimise.limits import exceeded
 from aifactory.buyplan.optimise.policies import OURS, compare_policies
 from aifactory.buyplan.optimise.problem import Option, Problem
 from aifactory.buyplan.optimise.reference import reference_usd
@@ -52,7 +53,7 @@ ONE_PATH = "cheapest for the expected scenario"
 class Futures:
     """Policies on the same demand paths, dearest last, and the proven gap of the plan over all paths."""
 
-    table: pd.DataFrame  # policy, objective_usd, expected_usd, tail_usd, overrun_usd, orders_usd, regret
+    table: pd.DataFrame  # policy, objective_usd, expected_usd, tail_usd, overrun_usd, orders_usd, exceeds, regret
     gap: float
     paths: int
     risk_weight: float
@@ -108,7 +109,8 @@ def _priced(policy: str, problem: Problem, nodes: np.ndarray, own_usd: float) ->
     figures = {
         name: getattr(cost, name) for name in ("objective_usd", "expected_usd", "tail_usd", "overrun_usd", "orders_usd")
     }
-    return {"policy": policy, **figures, "regret": cost.objective_usd / own_usd - 1}
+    over = ", ".join(exceeded(problem, nodes))
+    return {"policy": policy, **figures, "exceeds": over, "regret": cost.objective_usd / own_usd - 1}
 
 
 def problem_of(case: Case, paths: Paths) -> Problem:

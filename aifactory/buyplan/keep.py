@@ -20,6 +20,7 @@ import pandas as pd
 
 from aifactory.buyplan.optimise.benders import OptimalPlan
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
+from aifactory.buyplan.optimise.limits import exceeded
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.order_months import with_successors
 from aifactory.buyplan.releases import written_by_approval
@@ -155,7 +156,7 @@ def keep_approved(problem: Problem, best: OptimalPlan, approved: np.ndarray, per
     @cache
     def holding(*platforms: int) -> tuple[float, np.ndarray]:
         found = search.best(hold=(approved > 0) & np.isin(platform, platforms), gap=CLOSE)
-        return (found.objective_usd if _within(problem, found.nodes) else np.inf), found.nodes
+        return (np.inf if exceeded(problem, found.nodes) else found.objective_usd), found.nodes
 
     names = [int(p) for p in np.unique(platform[approved > 0])]
     usd, nodes = holding(*names)
@@ -170,12 +171,6 @@ def keep_approved(problem: Problem, best: OptimalPlan, approved: np.ndarray, per
     cost = evaluate_plan(problem, nodes)
     kept = replace(best, nodes=nodes, cost=cost)
     return Kept(kept, stand, whole, cost.objective_usd - best.cost.objective_usd, period)
-
-
-def _within(problem: Problem, nodes: np.ndarray) -> bool:
-    """Whether nodes keep all limits."""
-    rows, bounds, _ = problem.limits()
-    return bool((rows @ nodes <= bounds + 1e-6 * np.maximum(np.abs(bounds), 1.0)).all())
 
 
 def _fits(problem: Problem, approved: np.ndarray) -> bool:

@@ -26,7 +26,7 @@ def pool_loads(
     period : last month to look at.
     at : month of the plan whose pools count, `period` if not given: a use case that the plan moves to another
         accelerator counts for the pool in which it is then, in all months, so that a series has one meaning.
-    moved_in : count the work from the month on in which the plan has it in that pool, 0 before.
+    moved_in : count of the work what the plan has in that pool in the month itself, 0 before it moves there.
 
     Work that the plan divides between accelerators of a region counts for each by its share in the month `at`.
     A month in which a use case is not in its pool yet takes the accelerators per unit of its first month there. Use
@@ -43,12 +43,13 @@ def pool_loads(
     own = here.set_index(["month", *pool])["ratio"].reindex(pd.MultiIndex.from_frame(seen[["month", *pool]]))
     ratio = np.where(own.notna(), own, seen["ratio"])
     hours = pd.PeriodIndex(seen["month"], freq="M").days_in_month.to_numpy() * HOURS_PER_DAY
-    load = (seen["units"] * seen["share"]).to_numpy(dtype=float) * HOURS_PER_MONTH / hours * ratio
+    share = seen["share"].to_numpy(dtype=float)
     if moved_in:
         begun = seen["month"].clip(lower=planned["month"].min(), upper=at or period)
-        there = pd.MultiIndex.from_frame(planned[["month", *keys, "accelerator_id"]])
-        asked = pd.MultiIndex.from_frame(seen.assign(month=begun)[["month", *keys, "accelerator_id"]])
-        load = np.where(asked.isin(there), load, 0.0)
+        asked = pd.MultiIndex.from_frame(seen.assign(month=begun)[["month", *pool]])
+        there = _shares(planned, "month", *keys).set_axis(pd.MultiIndex.from_frame(planned[["month", *pool]]))
+        share = np.minimum(share, there.reindex(asked).fillna(0.0).to_numpy())
+    load = seen["units"].to_numpy(dtype=float) * share * HOURS_PER_MONTH / hours * ratio
     return seen.assign(load=load).groupby(["month", *PLACE])["load"].sum().unstack([1, 2])
 
 
@@ -56,8 +57,12 @@ def _members(planned: pd.DataFrame, month: str) -> pd.DataFrame:
     """Pools of each use case and region, with the share of its units there, in a month of the plan, or in the nearest one that it has."""
     held = max(planned.loc[planned["month"] <= month, "month"], default=planned["month"].min())
     rows = planned[planned["month"] == held]
-    share = rows["units"] / rows.groupby(["use_case_id", "region"])["units"].transform("sum")
-    return rows[["use_case_id", "region", "accelerator_id"]].assign(share=share)
+    return rows[["use_case_id", "region", "accelerator_id"]].assign(share=_shares(rows, "use_case_id", "region"))
+
+
+def _shares(planned: pd.DataFrame, *of: str) -> pd.Series:
+    """Share of each row in the units of all rows that agree in the columns `of`."""
+    return planned["units"] / planned.groupby([*of])["units"].transform("sum")
 
 
 def step_loads(
@@ -65,7 +70,7 @@ def step_loads(
 ) -> dict[tuple[str, str], pd.DataFrame]:
     """`pool_loads` for each month of an order and kind of `steps` (rows of the `approved_bands` contract).
 
-    Commitments count the work that will be there, as it usually is in that month (`usual`); capacity the work that is there by now.
+    Commitments count the work that will be there, as it usually is in that month (`usual`); capacity the work, or the share of it, that is there by now.
     """
     kinds = {(step.order_month, step.kind) for step in steps.itertuples(index=False)}
     return {

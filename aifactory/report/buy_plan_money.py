@@ -273,7 +273,23 @@ def tco_section(ws: Workspace, plan: BuyPlan) -> Block:
     return section(
         "What does it cost in all?",
         f"{usd_compact(total)} over {ws.plan.horizon_months} months in the expected scenario. Cost centres that no "
-        f"bill shows take {usd_compact(hidden)}, operation by people {usd_compact(people)}.",
+        f"bill shows take {usd_compact(hidden)}, operation by people {usd_compact(people)}.{_other_totals(plan)}",
+    )
+
+
+def _other_totals(plan: BuyPlan) -> str:
+    """How the total stands to the costs that ways to pay are compared by and that orders are chosen by."""
+    own = plan.comparisons[plan.comparisons["policy"] == OURS].squeeze()
+    text = (
+        f" Of it accelerators, with the storage and people around them, take {usd_compact(own['usd_horizon'])}, {usd_compact(own['present_value_usd'])} "
+        "at present value: by that ways to pay are compared."
+    )
+    if plan.futures is None or plan.futures.best is None:
+        return text
+    cost = plan.futures.best.cost
+    return (
+        f"{text} The new orders and rented hours among them cost {usd_compact(cost.expected_usd)} of present value on average over the "
+        f"{plan.futures.problem.paths} paths of demand and prices, {usd_compact(cost.objective_usd)} weighed for risk: by that orders are chosen."
     )
 
 

@@ -11,8 +11,8 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.today import baseline_accelerators
 from aifactory.shortlist.exclusions import KEYS
-from aifactory.shortlist.money import level_factors, pay_factors, present_units
-from aifactory.units import monthly_rate
+from aifactory.shortlist.money import level_factors, pay_while_served, present_units
+from aifactory.units import MONTHS_PER_YEAR, monthly_rate
 
 GENERAL_CLASSES = ("gpu", "cpu")
 #: What a move costs once.
@@ -79,7 +79,7 @@ def plan_migrations(
     table = table[np.array(inside, dtype=bool) & table["total_usd"].notna().to_numpy()]
     expected = inventory.forecast[inventory.forecast["scenario"] == "expected"]
     volume = present_units(expected, ws.plan.value("wacc")) / level_factors(ws).sum()
-    today = baseline_accelerators(ws, cells)
+    today, pay = baseline_accelerators(ws, cells), pay_while_served(ws, expected)
     rows = []
     for name, group in table.groupby("use_case_id", sort=True):
         general = group[group["platform_class"].isin(GENERAL_CLASSES)]
@@ -87,11 +87,13 @@ def plan_migrations(
         pool = measured if len(measured) else general
         others = group[~group["platform_class"].isin(GENERAL_CLASSES) & (group["accelerator_id"] != today.get(name))]
         if len(pool) and len(others):
-            rows.append(_moves(ws, pool.sort_values("total_usd").iloc[0], others, float(volume.get(name, np.nan))))
+            base = pool.sort_values("total_usd").iloc[0]
+            rows.append(_moves(ws, base, others, float(volume.get(name, np.nan)), float(pay.get(name, 0.0))))
     return pd.concat(rows, ignore_index=True)[COLUMNS] if rows else pd.DataFrame(columns=COLUMNS)
 
 
-def _moves(ws: Workspace, base: pd.Series, others: pd.DataFrame, units: float) -> pd.DataFrame:
+def _moves(ws: Workspace, base: pd.Series, others: pd.DataFrame, units: float, pay: float) -> pd.DataFrame:
+    """Moves of one use case; `pay` is the sum of pay factors over the months in which it has demand."""
     horizon, level = ws.plan.horizon_months, level_factors(ws).sum()
 
     def running(rows: pd.DataFrame | pd.Series, compute: str = "compute_usd") -> pd.Series | float:
@@ -103,7 +105,7 @@ def _moves(ws: Workspace, base: pd.Series, others: pd.DataFrame, units: float) -
     dearest = others["compute_usd"] + others["total_high_usd"] - others["total_usd"]
     low = running(base) - (dearest + others["sla_miss_usd"]) / level - rework
     saving = gross - rework
-    per_change = _effort_gap(ws, base, others) * ws.plan.rework_share / 12 * pay_factors(ws).sum() / level
+    per_change = _effort_gap(ws, base, others) * ws.plan.rework_share / MONTHS_PER_YEAR * pay / level
     room = gross - one_off / level
     wacc = ws.plan.value("wacc")
     months, worst = payback_months(one_off, saving, wacc), payback_months(one_off, low, wacc)

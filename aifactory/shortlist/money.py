@@ -52,7 +52,7 @@ def horizon_costs(ws: Workspace, inventory: Inventory, bought: pd.DataFrame) -> 
     platform changes, delay to a launch to come, as far as the work ends after it (`late_months`), porting where the work is not
     paid already (`begun_months_ago`). What runs already is not delayed: until the port ends it runs on its platform of today, and
     until_ported is what that costs more than the cell (`until_ported_usd`). Rework = porting effort x share that comes again x changes of prompts, context or
-    retrieval in the horizon, spread evenly, at the pay of their month. Running money is discounted month by month at the plan's WACC.
+    retrieval in the months with demand, spread evenly, at the pay of their month. Running money is discounted month by month at the plan's WACC.
     total_low and total_high are the total with the accelerators priced at the high and the low end of
     capacity. usd_per_1k_units = compute over the present value of the units, the level price of a thousand.
     """
@@ -73,7 +73,7 @@ def horizon_costs(ws: Workspace, inventory: Inventory, bought: pd.DataFrame) -> 
     table["porting_usd"] = (effort * moved).where(begun_months_ago(ws, table).isna(), 0.0)
     table["until_ported_usd"] = until_ported_usd(ws, table).where(runs, 0.0)
     monthly = monthly_rework_usd(ws, table.set_index("use_case_id")["platform_class"])
-    table["rework_usd"] = monthly.to_numpy() * pay_factors(ws).sum()
+    table["rework_usd"] = monthly.to_numpy() * by_case.map(pay_while_served(ws, expected)).fillna(0.0)
     table["total_usd"] = table[PARTS].sum(axis=1, skipna=False)
     rest = table["total_usd"] - table["compute_usd"]
     table["total_low_usd"], table["total_high_usd"] = rest + table[LOW], rest + table[HIGH]
@@ -161,6 +161,13 @@ def level_factors(ws: Workspace) -> np.ndarray:
 def pay_factors(ws: Workspace) -> np.ndarray:
     """Present value of a dollar of pay of today in each month of the horizon, in which pay rises with `cost_inflation`."""
     return level_factors(ws) * price_index(ws.plan.horizon_months + 1, ws.plan)[1:]
+
+
+def pay_while_served(ws: Workspace, expected: pd.DataFrame) -> pd.Series:
+    """Sum of `pay_factors` over the months in which a use case has demand: before its launch and after its end nobody changes it."""
+    month = expected.groupby([*DEMAND_KEY]).cumcount()
+    served = (expected["units"] > 0).groupby([expected["use_case_id"], month]).any()
+    return (served * pay_factors(ws)[served.index.get_level_values(1)]).groupby(level=0).sum()
 
 
 def present_units(expected: pd.DataFrame, wacc: float) -> pd.Series:

@@ -124,6 +124,7 @@ def test_the_plan_follows_the_orders_over_all_paths(tiny):
     rows = found.table.set_index("policy")
     assert rows.loc[THIS_PLAN, "regret"] == pytest.approx(0.0, abs=1e-9)
     assert rows.loc[ONE_PATH, "regret"] >= -found.gap
+    assert (rows["exceeds"] == "").all()
     orders = with_reasons(orders_frame(chosen.case, answer, case.prices), chosen.reasons, case)
     assert orders["reason"].ne("").all() and orders["paths_share"].between(0, 1).all()
     assert orders["accelerators"].sum() == (chosen.best.nodes * chosen.problem.serves.max(axis=(0, 1))).sum()

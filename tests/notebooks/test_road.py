@@ -12,6 +12,7 @@ import openpyxl
 import pandas as pd
 import pytest
 from frictionless import Package
+from report_audit import audit
 from road_runs import Road, few_use_cases, run_copy
 
 from aifactory.errors import InputError
@@ -54,6 +55,36 @@ def test_each_table_names_the_inputs_it_was_made_of(road, stage):
     found = road.results(stage)
     assert set(found["sources"]) == set(found["tables"])
     assert all(found["sources"].values())
+
+
+def test_figures_follow_from_the_tables_beside_them(road, few, sample_dir):
+    assert audit(road.folder, sample_dir) == []
+    assert audit(few.folder, few.outcome.out.parent / "company") == []
+
+
+#: A figure of a table changed, and the words that the audit finds for it.
+SLIPS = {
+    ("buy_plan", "cash_flow", "opex_usd"): ("net cash", "NPV", "total cost by cash"),
+    ("buy_plan", "roi", "payback_month"): ("payback",),
+    ("buy_plan", "unit_cost", "usd_month"): ("cost of a use case by line",),
+    ("buy_plan", "approved_plan", "cost_usd"): ("cost of the approved rows",),
+    ("buy_plan", "fleet", "growth"): ("bands of the fleet",),
+    ("refresh", "variance", "mix"): ("variance: causes",),
+    ("inventory", "spend_monthly", "effective_cost_usd"): ("bill of a month",),
+    ("shortlist", "penalties", "porting_usd"): ("penalties",),
+}
+
+
+@pytest.mark.parametrize("place", SLIPS, ids=lambda place: "-".join(place))
+def test_a_figure_that_does_not_follow_is_found(road, sample_dir, tmp_path, place):
+    stage, name, column = place
+    shutil.copytree(road.folder, tmp_path / "month")
+    path = tmp_path / "month" / stage / "tables" / f"{name}.csv"
+    table = pd.read_csv(path, low_memory=False)
+    table.loc[1, column] = table.loc[1, column] + 1000.0
+    table.to_csv(path, index=False)
+    found = audit(tmp_path / "month", sample_dir)
+    assert [words for words in SLIPS[place] if not any(text.startswith(words) for text in found)] == []
 
 
 def test_each_report_names_period_sources_and_dates(road, stage):

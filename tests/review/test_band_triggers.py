@@ -219,6 +219,22 @@ def test_capacity_for_work_that_is_still_elsewhere_waits_for_the_move():
     assert (row["value"], row["fired_in"]) == (pytest.approx(1.6), "2026-10")  # what is there grows and counts alone
 
 
+def test_capacity_for_work_that_is_divided_until_a_term_ends_counts_the_part_that_is_there():
+    """Until November a quarter of chat's units is on `a100`; hours there for all of it are needed in December, when the h100 end."""
+    both = ("2026-09", "2026-10", "2026-11")
+    main, guest = plan(both, (3.0,) * 3), plan((*both, "2026-12"), (1.0, 1.0, 1.0, 4.0), accelerator_id="a100")
+    approved = pd.concat([main, guest], ignore_index=True)
+    order = step(3.0, accelerator_id="a100")
+    row = band_triggers(approved, order, measured(4.0, 4.0, 4.4), PERIOD).iloc[0]
+    assert (row["value"], row["fired_in"]) == (pytest.approx(1.1), "")
+    row = band_triggers(approved, order, measured(4.0, 4.0, 4.4, last="2026-12"), "2026-12").iloc[0]
+    assert (row["value"], row["fired_in"]) == (pytest.approx(4.4), "2026-12")
+    # What will have left by the month of the order asks for nothing new there.
+    leaving = pd.concat([plan((*both, "2026-12"), (3.0, 3.0, 3.0, 4.0)), plan(both, (1.0,) * 3, accelerator_id="a100")])
+    row = band_triggers(leaving, step(3.5), measured(4.0, 4.0, 4.4), PERIOD).iloc[0]
+    assert row["value"] == pytest.approx(3.3)
+
+
 def test_an_order_for_a_pool_without_work_by_then_is_said_not_hidden():
     steps = pd.concat([step(3.0, kind="commitment"), step(0.0, kind="commitment", accelerator_id="tpu")])
     states = band_triggers(plan(), steps, measured(2.0, 2.1, 2.2), PERIOD)

@@ -1,6 +1,7 @@
 """Penalties in money: compute on the plan's terms, missed service, delay and porting over the horizon."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -196,6 +197,20 @@ def test_each_change_of_prompts_costs_a_share_of_the_porting_again(changed, mini
     stable = changed(use_cases=mini_ws.table("use_cases").assign(demand_stability="stable"))
     assert one(stable, **TPU_CELL)["rework_usd"] == pytest.approx(0.1 * 5 * 16_000 * 3 * spread)
     assert one(changed(plan={"rework_share": 0.0}), **TPU_CELL)["rework_usd"] == 0.0
+
+
+def test_prompts_change_in_the_months_with_demand_alone(mini_ws):
+    """Launched in month 8 and retired after month 20: thirteen months of four changes a year, each half a person-month."""
+    coming = inventory(per_hour=PER_HOUR)
+    month = coming.forecast.groupby("scenario").cumcount() + 1
+    some = SimpleNamespace(
+        **vars(coming)
+        | {"forecast": coming.forecast.assign(units=coming.forecast["units"].where(month.between(8, 20), 0.0))}
+    )
+    inflation = mini_ws.plan.value("cost_inflation")
+    wacc = mini_ws.plan.value("wacc")
+    paid = sum(0.1 * 5 * 16_000 * 4 / 12 * ((1 + inflation) / (1 + wacc)) ** (t / 12) for t in range(8, 21))
+    assert one(mini_ws, demand=some, **TPU_CELL)["rework_usd"] == pytest.approx(paid)
 
 
 def test_the_ends_of_capacity_are_priced_on_the_same_terms(mini_ws):

@@ -52,6 +52,15 @@ def kind_of(name: str) -> str:
     return name.split()[0]
 
 
+def without_time(name: str) -> str:
+    """A limit without its month or year.
+
+    >>> without_time("space of eu in month 3"), without_time("budget of month 2"), without_time("share of a")
+    ('space of eu', 'budget', 'share of a')
+    """
+    return re.sub(r" (in|of) (month|year) \d+$", "", name)
+
+
 def in_all(name: str) -> str:
     """The limit of one month or year as one of all of them.
 

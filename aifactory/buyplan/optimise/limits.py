@@ -20,13 +20,15 @@ from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, linprog
 
 from aifactory.buyplan.optimise.extensive import order_rows
-from aifactory.buyplan.optimise.limit_words import UNITS, amount_up, in_all, kind_of, share_up
+from aifactory.buyplan.optimise.limit_words import UNITS, amount_up, in_all, kind_of, share_up, without_time
 from aifactory.buyplan.optimise.overruns import Overrun
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.optimise.silence import milp
 from aifactory.errors import InputError
 
 TOLERANCE = 1e-7
+#: Share of a limit that orders may exceed it by: what whole nodes leave of the solver's rounding.
+ROUNDING = 1e-6
 VERBS = {"reserve": "lower", "lead": "shorten"}
 #: The limit that never gives way by itself; weight of what orders cost beside the excess; effort of the elastic programme.
 FIRST, BESIDE = "reserve", 1e-6
@@ -36,6 +38,13 @@ OF_EVERY = "share of every vendor"
 EFFORT = {"mip_rel_gap": 1e-4, "node_limit": 2000}
 #: Status of an integer programme that no plan meets.
 NO_PLAN = 2
+
+
+def exceeded(problem: Problem, nodes: np.ndarray) -> list[str]:
+    """Limits that nodes of the orders (ports may follow) exceed, each once, in words and without months."""
+    rows, bounds, names = problem.limits()
+    over = rows @ nodes[: len(problem.orders)] > bounds + ROUNDING * np.maximum(np.abs(bounds), 1.0)
+    return list(dict.fromkeys(problem.in_words(without_time(names[at])) for at in np.flatnonzero(over)))
 
 
 @dataclass(frozen=True)

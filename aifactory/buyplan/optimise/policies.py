@@ -12,6 +12,7 @@ from aifactory.buyplan.optimise.benders import OptimalPlan, optimise
 from aifactory.buyplan.optimise.closed_form import has_closed_form
 from aifactory.buyplan.optimise.evaluate import Evaluator, evaluate_plan, recourse_of, tail_weights
 from aifactory.buyplan.optimise.foresight import known_path_usd
+from aifactory.buyplan.optimise.limits import exceeded
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.optimise.reference import reference_usd
 from aifactory.units import percent
@@ -86,8 +87,8 @@ def compare_policies(
 
     Returns
     -------
-    Compared; columns of the table: policy, objective_usd, expected_usd, tail_usd, overrun_usd, orders_usd, regret (objective over ours - 1; perfect foresight:
-    expected over ours - 1). `value of the stochastic solution` = mean-path plan - ours, `expected value of perfect
+    Compared; columns of the table: policy, objective_usd, expected_usd, tail_usd, overrun_usd, orders_usd, exceeds (limits, in words; rules
+    heed none), regret (objective over ours - 1; perfect foresight: expected over ours - 1). `value of the stochastic solution` = mean-path plan - ours, `expected value of perfect
     information` = ours - foresight in expected cost, are differences of rows.
     """
     recourse = recourse_of(problem)
@@ -97,7 +98,10 @@ def compare_policies(
         "plan for the mean path": optimise(mean, gap=gap, time_limit_s=time_limit_s).nodes,
         OURS: ours.nodes,
     }
-    rows = [{"policy": name, **_figures(problem, nodes, recourse)} for name, nodes in plans.items()]
+    rows = [
+        {"policy": name, **_figures(problem, nodes, recourse), "exceeds": ", ".join(exceeded(problem, nodes))}
+        for name, nodes in plans.items()
+    ]
     if foresight:
         rows.append({"policy": FORESIGHT, **_foresight(problem, gap, time_limit_s)})
     table = pd.DataFrame(rows)
@@ -132,7 +136,7 @@ def _foresight(problem: Problem, gap: float, time_limit_s: float) -> dict[str, f
     overrun = float(tail_weights(costs - reference, problem.tail) @ (costs - reference))
     objective = (1 - problem.risk_weight) * mean + problem.risk_weight * (float(reference.mean()) + overrun)
     figures = {"expected_usd": mean, "tail_usd": tail, "overrun_usd": overrun}
-    return {"objective_usd": objective, **figures, "orders_usd": np.nan}
+    return {"objective_usd": objective, **figures, "orders_usd": np.nan, "exceeds": ""}
 
 
 def _newsvendor(problem: Problem, platform: np.ndarray, rate: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from planning_problems import one, problem
 from aifactory.buyplan.optimise.benders import optimise
 from aifactory.buyplan.optimise.extensive import largest_orders, solve_extensive
 from aifactory.buyplan.optimise.foresight import known_path_usd
-from aifactory.buyplan.optimise.limits import Conflict, _fewest, find_conflicts, lead_conflicts, relaxed
+from aifactory.buyplan.optimise.limits import Conflict, _fewest, exceeded, find_conflicts, lead_conflicts, relaxed
 from aifactory.buyplan.optimise.overruns import overrun_words
 from aifactory.buyplan.optimise.problem import Option, Problem
 from aifactory.errors import InputError
@@ -32,6 +32,16 @@ def test_a_binding_budget_has_its_price():
     powered = optimise(one([BUY], power_kw=np.array([1.0, 9.0, 9.0, 9.0])), gap=1e-9)
     assert powered.limit_usd == {"power in month 0": pytest.approx(800.0)}
     assert optimise(one([BUY]), gap=1e-9).limit_usd == {}
+
+
+def test_what_orders_exceed_is_named_once_for_all_months():
+    """A node draws a kW for four months: one keeps all limits, two exceed the power of the first month and the capital."""
+    case = one([BUY], capital_usd=np.array([800.0]), power_kw=np.array([1.0, 9.0, 9.0, 9.0]))
+    assert exceeded(case, np.array([1.0])) == []
+    assert exceeded(case, np.array([2.0])) == ["capital", "power"]
+    assert exceeded(case, np.array([1.0 + 1e-9])) == []
+    tight = replace(case, power_kw=np.full(4, 1.0), site_names=("Ohio",), year_names=("2027",))
+    assert exceeded(tight, np.array([9.0])) == ["capital", "power of Ohio"]
 
 
 def test_a_floor_is_held_and_has_its_price():
