@@ -26,8 +26,7 @@ from aifactory.finance.cashflow import discount_factors
 from aifactory.finance.options import COMMITTED_OPTIONS, FLEXIBLE_OPTIONS, OPTION_NAMES
 from aifactory.finance.prices import OWN_SITE_OPTIONS, node_offers, offers_of
 from aifactory.finance.tco import around_usd_per_hour, price_index
-from aifactory.fleet.compute import Compute, price_orders
-from aifactory.fleet.missed import LEAST_HOURS, lost_value_usd
+from aifactory.fleet.compute import price_orders
 from aifactory.fleet.need import needed
 from aifactory.fleet.node_sizes import MOST_NODES, cheapest_sizes, most_at_once, with_sizes
 from aifactory.fleet.nodes import TOLERANCE, Load, Slots, build_load, build_slots, node_counts
@@ -42,6 +41,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.today import known_platforms
 from aifactory.shortlist.exclusions import KEYS
+from aifactory.shortlist.missed import missed_usd, rented_anywhere
 from aifactory.shortlist.own_sites import has_room
 from aifactory.units import EDGE_CLASS, HOURS_PER_MONTH, monthly_rate, percent
 
@@ -228,7 +228,8 @@ def price_pools(market: Market, streams: Streams, prices: pd.DataFrame) -> Price
     load = committed_first(load, orders.state, slots, terms)
     compute = price_orders(orders, load, slots, terms, pools, placed)
     factors = discount_factors(len(load.use), rate)
-    missing = _missed_usd(market, streams, offers, load, slots, terms, compute)
+    anywhere = np.where(working_at_edge(streams), 0.0, rented_anywhere(market.prices, streams.pools))
+    missing = missed_usd(plan, streams, offers, anywhere, (load, slots, terms, compute))
     missed = _present(factors, missing)
     offered = np.isfinite(offers.on_demand) | (slots.total(terms.available.any(axis=0).astype(float), pools) > 0)
     served = offered | (lacking <= 0)  # what stands in any case needs no offer
@@ -333,9 +334,14 @@ def _room(market: Market, streams: Streams) -> np.ndarray:
     return has_room(streams.pools, market.ws.plan, market.ws.table("accelerators"), stands)
 
 
+def working_at_edge(streams: Streams) -> np.ndarray:
+    """[P] pools with work of the edge."""
+    return _by_pool(streams, (streams.table["workload_class"] == EDGE_CLASS).to_numpy(dtype=float)) > 0
+
+
 def _admissible(offers: Offers, streams: Streams, room: np.ndarray, *, buys_nothing: bool) -> Offers:
     """What works at the edge stands on an own site: hours of a cloud region are no offer for it. Where a site has no `room` [P], nothing is bought or leased."""
-    edge = _by_pool(streams, (streams.table["workload_class"] == EDGE_CLASS).to_numpy(dtype=float)) > 0
+    edge = working_at_edge(streams)
     cloud = np.array([option not in OWN_SITE_OPTIONS for option in COMMITTED_OPTIONS])
     barred = np.where(cloud[:, None], edge, ~room)
     barred[BOUGHT] |= buys_nothing
@@ -343,29 +349,6 @@ def _admissible(offers: Offers, streams: Streams, room: np.ndarray, *, buys_noth
         offers, on_demand=np.where(edge, np.inf, offers.on_demand), spot=np.where(edge, np.inf, offers.spot),
         rent=np.where(barred, np.nan, offers.rent),
     )  # fmt: skip
-
-
-def _missed_usd(
-    market: Market, streams: Streams, offers: Offers, load: Load, slots: Slots, terms: Terms, compute: Compute
-) -> np.ndarray:
-    """[T + 1, P] price of hours that find no capacity: the value lost, at least some of the dearest hours of the pool.
-
-    The value is that of the work of the month, so that work which starts later makes what is missed before neither dearer nor cheaper.
-    """
-    pools, months = len(streams.pools), len(load.use) - 1
-    occupied = slots.total(load.use * slots.size, pools)
-    hours = occupied * HOURS_PER_MONTH * (1.0 - compute.served)
-    monthly = terms.capex_usd / months + terms.rent_usd_month + terms.running_usd_month()
-    hourly = np.where(terms.available, monthly / (slots.size * HOURS_PER_MONTH), 0.0)
-    dearest = np.zeros(pools)
-    np.maximum.at(dearest, slots.pool, hourly.max(axis=0, initial=0.0))
-    dearest = np.where(np.isfinite(offers.on_demand), offers.on_demand, dearest)
-    dearest = dearest + around_usd_per_hour(market.ws.plan, offers.field)
-    work = streams.accelerators(streams.units[EXPECTED])
-    total = np.array([_by_pool(streams, row) for row in work])
-    value = np.array([_by_pool(streams, row) for row in work * lost_value_usd(streams, market.ws.plan)])
-    taken = np.maximum(total, occupied)  # accelerators at work are at most those occupied
-    return hours * np.maximum(value / np.where(taken > 0, taken, 1.0), LEAST_HOURS * dearest)
 
 
 def _hours_by_option(orders: Orders, load: Load, slots: Slots, terms: Terms, pools: int) -> np.ndarray:

@@ -145,6 +145,28 @@ def test_what_cannot_be_rented_is_missed_until_hardware_comes(changed, mini_ws):
     assert row["compute_usd"] > missed
 
 
+def test_a_size_that_nobody_rents_out_makes_no_miss_cheaper(changed, mini_ws):
+    """Leased one by one, or rented in fours at 2 an hour until the lease comes: a missed hour costs three at 2 in either size."""
+    ws = changed(use_cases=mini_ws.table("use_cases").assign(value_usd_per_unit=np.nan))
+    hours = offer(ws, accelerators_per_node=4)
+    lease = offer(
+        ws,
+        accelerators_per_node=1,
+        purchase_option="lease",
+        term_months=36,
+        usd_per_accelerator_hour=0.05,
+        lead_time_weeks=13.0,
+    )
+    small, single = inventory(per_hour=2.0), {"replica_accelerators": 1.0}
+    row = priced(ws, hours, lease, demand=small, cell=single)
+    assert (row["missed_usd"], row["node_accelerators"]) == (0.0, 4)
+    assert row["terms"].startswith("lease 9") and "on demand" in row["terms"]
+    alone = priced(
+        ws, lease, demand=small, cell=single
+    )  # nobody rents out anything: the dearest hour is the lease's own
+    assert alone["missed_usd"] > 0 and alone["compute_usd"] < row["compute_usd"]
+
+
 def test_without_an_offer_there_is_no_cost_and_the_region_is_named(mini_ws):
     rows = price_cells(market(mini_ws, inventory(), offer(mini_ws)), cells({}, {"accelerator_id": A100}))
     found = rows.set_index("accelerator_id")
