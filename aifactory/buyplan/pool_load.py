@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.releases import COMMITMENT, PLACE
+from aifactory.buyplan.releases import COMMITMENT, PLACE, counted_in
 from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH
 
 #: Factors of a use case in months, (n,).
@@ -68,11 +68,11 @@ def _shares(planned: pd.DataFrame, *of: str) -> pd.Series:
 def step_loads(
     approved: pd.DataFrame, steps: pd.DataFrame, monthly: pd.DataFrame, period: str, usual: Usual | None = None
 ) -> dict[tuple[str, str], pd.DataFrame]:
-    """`pool_loads` for each month of an order and kind of `steps` (rows of the `approved_bands` contract).
+    """`pool_loads` for each month (`counted_in`) and kind of `steps` (rows of the `approved_bands` contract).
 
     Commitments count the work that will be there, as it usually is in that month (`usual`); capacity the work, or the share of it, that is there by now.
     """
-    kinds = {(step.order_month, step.kind) for step in steps.itertuples(index=False)}
+    kinds = set(zip(counted_in(steps), steps["kind"], strict=True))
     return {
         (month, kind): pool_loads(approved, monthly, period, month, moved_in=True)
         if kind != COMMITMENT

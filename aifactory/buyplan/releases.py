@@ -2,7 +2,8 @@
 
 A step is either more capacity (the pool's fleet rises above what it held, or had standing from orders before the plan, in
 any month before) or a commitment (an order that is not signed at approval). The leading indicator is the average of accelerators at
-work in the pool; the threshold is the load that the plan expected in the month of the order. So a step is due
+work in the pool; the threshold is the load that the plan expected in the month of the order, or in the month in which an order
+goes to work that replaces what ends then, since its work is elsewhere until then. So a step is due
 when demand is where the plan assumed it to be, whether that is earlier or later than planned. An order that is there when a use
 case starts is due on its date, since no load of today speaks for it; one that is there when a term ends, on its date at the latest.
 """
@@ -46,11 +47,22 @@ def release_steps(
     load = expected.set_index([*PLACE, "month"])["average"]
     steps = pd.concat([_capacity(expected, orders), _commitments(orders)], ignore_index=True)
     steps = steps[steps["order_month"] > first]
-    keys = pd.MultiIndex.from_frame(steps[[*PLACE, "order_month"]])
-    steps = steps.assign(plan_period=period, threshold_accelerators=load.reindex(keys).to_numpy())
+    counted = steps[PLACE].assign(month=counted_in(steps))
+    limits = load.reindex(pd.MultiIndex.from_frame(counted))
+    steps = steps.assign(plan_period=period, threshold_accelerators=limits.to_numpy())
     steps = _named(steps, bands, options)
     order = ["order_month", *PLACE, "band", "kind", "purchase_option", "start_month"]
     return steps[columns].sort_values(order, ignore_index=True)
+
+
+def counted_in(steps: pd.DataFrame) -> pd.Series:
+    """Month of the plan whose work the load of each step counts: that of its order; that in which it goes to work where it replaces what ends then.
+
+    The work of what ends is elsewhere until then: without it the load of a pool says nothing of an order for it.
+    """
+    if "starts_with" not in steps:
+        return steps["order_month"]
+    return steps["order_month"].where(steps["starts_with"].isna(), steps["start_month"])
 
 
 def firm_orders_book(orders: pd.DataFrame, period: str, as_of: str) -> pd.DataFrame:

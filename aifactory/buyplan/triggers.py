@@ -12,7 +12,7 @@ import pandas as pd
 from aifactory.buyplan.bands import POOL_USE
 from aifactory.buyplan.compare import HOSTED
 from aifactory.buyplan.pool_load import step_loads
-from aifactory.buyplan.releases import COMMITMENT, PLACE, RENTED, release_steps
+from aifactory.buyplan.releases import COMMITMENT, PLACE, RENTED, counted_in, release_steps
 from aifactory.demand.events import usual_factor
 from aifactory.inventory.demand import in_whole_weeks
 from aifactory.inventory.utilization import utilization_of_places
@@ -54,8 +54,8 @@ def with_triggers(plan: BuyPlan, ws: Workspace, inventory: Inventory) -> BuyPlan
 
 def _loads_now(steps: pd.DataFrame, loads: dict[tuple[str, str], pd.DataFrame], period: str) -> list[float]:
     found = []
-    for step in steps.itertuples():
-        table, place = loads[step.order_month, step.kind], (step.region, step.accelerator_id)
+    for step, month in zip(steps.itertuples(), counted_in(steps), strict=True):
+        table, place = loads[month, step.kind], (step.region, step.accelerator_id)
         known = period in table.index and place in table.columns
         found.append(float(table.loc[period, place]) if known else np.nan)
     return found

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FILE, STEPS, BOOK = "approved_plan.csv", "approved_bands.csv", "commitments.csv"
 HISTORY = "approved_plans"
 DIGITS = 6
+#: Digits of large ones: what differs beyond them differs by the processor.
+SIGNIFICANT = "%.12g"
 
 
 def approve_plan(buy_plan: BuyPlan, workspace_path: Path | str, *, force: bool = False) -> Path:
@@ -88,7 +90,7 @@ def _keep(history: Path, table: pd.DataFrame) -> None:
 
 
 def _text(table: pd.DataFrame) -> str:
-    return table.round(DIGITS).to_csv(index=False, lineterminator="\n")
+    return table.round(DIGITS).to_csv(index=False, lineterminator="\n", float_format=SIGNIFICANT)
 
 
 @contextmanager

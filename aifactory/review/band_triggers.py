@@ -17,7 +17,7 @@ import pandas as pd
 
 from aifactory.buyplan.keep import ORDERED, beyond_book, placed_since
 from aifactory.buyplan.pool_load import Usual, step_loads
-from aifactory.buyplan.releases import COMMITMENT, PLACE
+from aifactory.buyplan.releases import COMMITMENT, PLACE, counted_in
 from aifactory.review.guardrails import APPROACHING_MONTHS, TREND_MONTHS, months_to_trigger
 from aifactory.units import MONTHS_PER_YEAR
 
@@ -49,8 +49,8 @@ def band_triggers(
     six months reaches it within three months or the lead time; `no room yet`: the load is there, and power, space or money of
     the plan are not before `not_before`; `held back`: the order month has come, the load has not; else `quiet`.
 
-    Orders stay for their term, so their load is what the demand of a month comes to in the month of the order, by the
-    season of the year and stated launches (`usual`, see `demand.events.usual_factor`): a yearly peak alone releases none. Capacity
+    Orders stay for their term, so their load is what the demand of a month comes to in the month of the order (of what replaces
+    kit that ends, in the month in which that ends), by the season of the year and stated launches (`usual`, see `demand.events.usual_factor`): a yearly peak alone releases none. Capacity
     is held while demand is there, so its load is the measured one.
     """
     if approved.empty or steps.empty or approved["load_accelerators"].isna().all():
@@ -61,8 +61,8 @@ def band_triggers(
     loads = step_loads(approved, mine, monthly, period, usual)
     decided = _decided(decisions)
     rows = [
-        _row(step, loads[step.order_month, step.kind], plan_period, period, decided)
-        for step in mine.itertuples(index=False)
+        _row(step, loads[month, step.kind], plan_period, period, decided)
+        for step, month in zip(mine.itertuples(index=False), counted_in(mine), strict=True)
     ]
     table = _with_orders(pd.DataFrame([row for row in rows if row], columns=COLUMNS), placed_since(mine, book))
     rank = table["state"].map({FIRED: 0, NO_ROOM: 1, APPROACHING: 2, HELD: 3, QUIET: 4, RELEASED: 5})

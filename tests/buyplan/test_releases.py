@@ -113,6 +113,12 @@ def test_an_order_for_a_launch_or_the_end_of_a_term_is_due_on_its_date():
     orders = ORDERS.assign(order_month="2026-10", renewal=False, timing=timing, band="growth")
     waits = release_steps(PLAIN, BANDS, orders, OPTIONS, "2026-07").query("kind == 'commitment'")
     assert sorted(waits["starts_with"].fillna("")) == ["", "voice starts"]
+    # Its load counts the work that comes with it: that of November, in which it goes to work.
+    by = waits.assign(dated=waits["starts_with"].notna()).set_index("dated")["threshold_accelerators"]
+    load = PLAIN[PLAIN["scenario"] == "expected"].groupby("month")["average"].first()
+    assert by[False] == load["2026-10"]
+    start = waits.loc[waits["starts_with"].notna(), "start_month"].item()
+    assert by[True] == load[start] != load["2026-10"]
     assert (
         release_steps(PLAIN, BANDS, ORDERS, OPTIONS, "2026-07")["starts_with"].isna().all()
     )  # orders that state no timing

@@ -139,6 +139,21 @@ def test_kit_for_the_end_of_a_term_waits_for_load_until_its_date(order_month, li
     )
 
 
+def test_kit_that_replaces_what_ends_counts_the_work_that_comes_with_it():
+    """From January on chat is on `a100`, half of it until then; 4 % more demand than planned asks for no order of what replaces the h100."""
+    months = ("2026-09", "2026-10", "2026-11", "2026-12")
+    here = plan((*months, "2027-01"), (1.0, 1.0, 1.0, 1.0, 2.4), accelerator_id="a100")
+    approved = pd.concat([here, plan(months, (1.0,) * 4)], ignore_index=True)
+    order = step(2.4, order_month="2026-12", kind="commitment", accelerator_id="a100", starts_with="16 h100 end")
+    order = order.assign(start_month="2027-01")
+    row = band_triggers(approved, order, measured(2.0, 2.0, 2.08), PERIOD).iloc[0]
+    assert (row["value"], row["fired_in"]) == (pytest.approx(2.08), "")
+    row = band_triggers(approved, order, measured(2.0, 2.0, 2.5), PERIOD).iloc[0]  # as much as January is planned with
+    assert (row["value"], row["state"], row["fired_in"]) == (pytest.approx(2.5), "fired", "2026-10")
+    other = band_triggers(approved, order.assign(starts_with=None), measured(2.0, 2.0, 2.08), PERIOD).iloc[0]
+    assert other["value"] == pytest.approx(1.04)
+
+
 @pytest.mark.parametrize(
     ("not_before", "loads", "state", "wait", "fired"),
     [
