@@ -255,7 +255,7 @@ def _capacity_warnings(bands: pd.DataFrame, pools: pd.DataFrame, case: Case) -> 
         taken = " and spot is taken back at any time" if spot > 0 else ""
         found.append(
             f"Up to {listed:,} accelerators of the surge band are rented only when needed{beside}: "
-            f"on-demand capacity is not guaranteed{taken}, so ask for an agreement on supply."
+            f"on-demand capacity is not guaranteed{taken}."
         )
     elif spot > 0:
         found.append(
@@ -350,12 +350,12 @@ def sale_sentences(orders: pd.DataFrame, lifecycle: pd.DataFrame) -> list[str]:
     if orders.empty:
         return []
     ends = lifecycle[lifecycle["event"] == "end_of_sale"].drop_duplicates("accelerator_id")
-    bought = ["accelerator_id", "accelerators", "order_month", "commitment_usd"]
+    bought = ["accelerator_id", "accelerators", "order_month", "commitment_usd", "sku"]
     rows = orders.loc[orders["purchase_option"].isin(OWN_SITE_OPTIONS), bought].merge(ends, on="accelerator_id")
     late = rows[pd.to_datetime(rows["order_month"]) > rows["date"].map(end_date)]
     return [
         f"{accelerator} has not been sold new since {mine['date'].iloc[0]} ({mine['source'].iloc[0]}, {mine['as_of'].iloc[0]:%Y-%m-%d}), and "
-        f"{mine['accelerators'].sum():,} of them are ordered for {money(mine['commitment_usd'].sum())}: what is delivered is stock or has been used. "
+        f"{mine['accelerators'].sum():,} of them are ordered for {money(mine['commitment_usd'].sum())}, offered as {_listed(mine['sku'].unique())}: what is delivered is stock or has been used. "
         "Ask for its age, its warranty, and how long spare parts are sold."
         for accelerator, mine in late.groupby("accelerator_id")
     ]

@@ -308,7 +308,8 @@ def api_frame(case: Case, api_prices: pd.DataFrame, as_of: str) -> pd.DataFrame:
     The present value of the expected units counts, with the successor's price and the migration from an announced end on. A unit has the mean tokens over all regions, weighted with the units that are expected there.
 
     Columns: use_case_id, api_model, provider, api_usd_per_unit, retires (announced end of the model,
-    NaT without one), reason (why there is no price), source, as_of. Batch prices hold for work that
+    NaT without one), reason (why there is no price), source, as_of, confidence, next_times (price of the cheapest other provider over
+    this one; NaN without another). Batch prices hold for work that
     can wait.
     """
     offers = api_prices[~(api_prices["deprecation_date"] <= pd.Timestamp(as_of))]
@@ -316,7 +317,7 @@ def api_frame(case: Case, api_prices: pd.DataFrame, as_of: str) -> pd.DataFrame:
     rows = []
     for use_case, stream in streams_over_regions(case).items():
         rows.append({"use_case_id": use_case, **_cheapest_api(case, stream, offers)})
-    columns = ["use_case_id", "api_model", "provider", "api_usd_per_unit", "retires", "reason", "source", "as_of"]
+    columns = ["use_case_id", "api_model", "provider", "api_usd_per_unit", "retires", "reason", "source", "as_of", "confidence", "next_times"]  # fmt: skip
     frame = pd.DataFrame(rows, columns=columns)
     return frame.assign(retires=pd.to_datetime(frame["retires"]))
 
@@ -347,7 +348,12 @@ def _cheapest_api(case: Case, stream: pd.Series, offers: pd.DataFrame) -> dict:
         key=lambda item: item[:3],
     )
     about = {"api_model": best.api_model, "provider": best.provider, "source": best.source, "as_of": best.as_of}
-    about["retires"] = best.deprecation_date
+    others = [other for other, row in priced if row.provider != best.provider]
+    about |= {
+        "retires": best.deprecation_date,
+        "confidence": best.confidence,
+        "next_times": min(others, default=np.nan) / usd if usd > 0 else np.nan,
+    }
     return {"reason": "", "api_usd_per_unit": usd, **about}
 
 

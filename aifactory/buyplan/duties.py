@@ -27,6 +27,8 @@ ENDS = {"end_of_sale": "Sale ends", "end_of_support": "Support ends", "end_of_li
 LOGGED = ["date", "subject", "text", "owner_role", "status", "due", "review_date"]
 #: Orders for work that could stay hosted are signed so.
 AFTER_TEST = "once hosted models have failed their test"
+#: Event of that test.
+HOSTED_TEST = "hosted test"
 #: A use case with a smaller share of its work at a hosted model, or of all that is paid for hosted models, is not named.
 LEAST_HOSTED = 0.005
 #: Percent of its work from which an order names all whom it serves.
@@ -128,6 +130,11 @@ def _waits(order: object, tested: Sequence[str] | None) -> bool:
     )
 
 
+def not_waiting(orders: pd.DataFrame, tested: Sequence[str] | None) -> pd.DataFrame:
+    """Orders that no test of hosted models keeps from being signed."""
+    return orders[[not _waits(order, tested) for order in orders.itertuples()]] if len(orders) else orders
+
+
 def _orders(orders: pd.DataFrame, owner: str, tested: Sequence[str] | None, done: pd.Timestamp) -> list[tuple]:
     if orders.empty:
         return []
@@ -201,7 +208,7 @@ def hosted_test(tested: Sequence[str] | None, orders: pd.DataFrame, plan: Plan, 
         if late
         else ""
     )
-    return [(max(first, done), TEST_FIRST, (*owners, owner)[0], rule, DECISION, "hosted test")]
+    return [(max(first, done), TEST_FIRST, (*owners, owner)[0], rule, DECISION, HOSTED_TEST)]
 
 
 def _latest(order: object) -> pd.Timestamp:

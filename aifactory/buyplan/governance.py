@@ -80,13 +80,14 @@ def decision_sentence(
     barred: bool = False,
     bound: Sequence[str] = (),
     rented: bool = True,
+    anyway: pd.DataFrame | None = None,
 ) -> str:
     """Return the decision asked for: amount, what, until when, and what it brings.
 
     `first` comes before it (the test of hosted models that cost far less: an amount to sign must not lead a reader past
     them). `held`: accelerators that are owned or
     committed already; `barred`: a limit of the plan allows no order; `bound`: limits that leave less to sign than would pay;
-    `rented`: some accelerator of the plan can be had by the hour.
+    `rented`: some accelerator of the plan can be had by the hour; `anyway`: orders to sign that wait for no test of hosted models.
     """
     within = f" within {' and '.join(bound)}" if bound else ""
     beyond = f"beyond the {held:,.0f} accelerators owned or committed, " if held else ""
@@ -97,8 +98,18 @@ def decision_sentence(
         )
         cheapest = f"{stands} until the next order{within}"
     why = f"{beyond}no order is allowed by the limits of the plan" if barred else cheapest
-    sentence = _own_decision(orders, roi, plan, held, why)
-    return f"{first} If they fail it: {sentence[0].lower()}{sentence[1:]}" if first else sentence
+    whole = _own_decision(orders, roi, plan, held, why)
+    now = signed_now(orders)
+    if not first or (anyway is not None and len(anyway) == len(now) > 0):
+        return f"{first} {whole}".strip()
+    if anyway is None or anyway.empty:
+        return f"{first} If they fail it: {whole[0].lower()}{whole[1:]}"
+    amount, date = money(anyway["commitment_usd"].sum()), month_name(anyway["order_month"].min())
+    rest = _own_decision(orders, roi, plan, held, why, apart=anyway)
+    return (
+        f"{first} Approve {amount} whatever it shows, for work that could not stay there, with the first order by {date}: {_named(anyway)}. "
+        f"If they fail it: {rest[0].lower()}{rest[1:]}"
+    )
 
 
 def hosted_first(comparisons: pd.DataFrame | None, plan_usd: float = 0.0) -> str:
@@ -137,7 +148,10 @@ def covered_sentence(planned: pd.DataFrame, not_sized: pd.DataFrame) -> str:
     return f" It covers {whole} of {of} use cases whole; the caveats name what is left out."
 
 
-def _own_decision(orders: pd.DataFrame, roi: pd.DataFrame, plan: Plan, held: float, why: str) -> str:
+def _own_decision(
+    orders: pd.DataFrame, roi: pd.DataFrame, plan: Plan, held: float, why: str, apart: pd.DataFrame | None = None
+) -> str:
+    """The decision on orders without those told `apart`."""
     expected = roi[roi["scenario"] == "expected"].iloc[0]
     outlook = f"The plan costs {money(expected['tco_usd'])} over {plan.horizon_months} months"
     if np.isfinite(expected["npv_usd"]):
@@ -153,8 +167,9 @@ def _own_decision(orders: pd.DataFrame, roi: pd.DataFrame, plan: Plan, held: flo
     growth += f"; renewals of this plan's own terms within a year would commit {money(renewed)} more" if renewed else ""
     if now.empty:
         return f"Sign no {'further ' if held else ''}commitment now: {why}{growth}. {outlook}"
+    now = now if apart is None else now.drop(index=apart.index)
     amount, date = money(now["commitment_usd"].sum()), month_name(now["order_month"].min())
-    return f"Approve {amount} of commitments with the first order by {date}: {_named(now)}{growth}. {outlook}"
+    return f"Approve {amount} {'more ' if apart is not None else ''}of commitments with the first order by {date}: {_named(now)}{growth}. {outlook}"
 
 
 def _named(orders: pd.DataFrame) -> str:

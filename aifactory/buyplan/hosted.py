@@ -34,7 +34,11 @@ from aifactory.buyplan.stress.world import world_of
 from aifactory.finance.cashflow import npv
 from aifactory.units import SECONDS_PER_HOUR, few, monthly_rate, percent
 
-COLUMNS = ["use_case_id", "api_model", "provider", "hosted_share", "hosted_usd", "moving_usd", "source", "as_of"]
+COLUMNS = ["use_case_id", "api_model", "provider", "hosted_share", "hosted_usd", "moving_usd", "source", "as_of", "confidence", "next_times"]  # fmt: skip
+
+
+#: Confidence of a price that was seen and not only claimed; how much dearer the next seller must be to be told of.
+MEASURED, MUCH_DEARER = "measured", 1.5
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,10 @@ class Hosted:
     @staticmethod
     def _source(used: pd.DataFrame) -> str:
         who, day = ", ".join(dict.fromkeys(used["provider"])), pd.to_datetime(used["as_of"]).min()
-        return f"prices of {who}, {day:%Y-%m-%d}"
+        doubt = "" if (used["confidence"] == MEASURED).all() else ", not verified"
+        times = used["next_times"].max()
+        rival = f"; the next seller asks up to {times:.1f} times as much" if times > MUCH_DEARER else ""
+        return f"prices of {who}, {day:%Y-%m-%d}{doubt}{rival}"
 
     def sentence(self) -> str:
         """What the optimiser would do with them."""
@@ -136,7 +143,9 @@ def hosted_option(case: Case, chosen: Chosen | None, wanted: np.ndarray, api: pd
         {"hosted_share": 0.0}
     )
     change = float(problem.order_usd @ (nodes[: len(problem.orders)] - found.nodes[: len(problem.orders)]))
-    table = table.sort_values("hosted_usd", ascending=False, kind="stable")[COLUMNS].reset_index(drop=True)
+    table = (
+        table.sort_values("hosted_usd", ascending=False, kind="stable").reindex(columns=COLUMNS).reset_index(drop=True)
+    )
     plan_usd, apart_usd = chosen.best.cost.objective_usd, evaluate_plan(problem, nodes).objective_usd
     return Hosted(table, plan_usd, plan_usd - (apart_usd - found.objective_usd - float(once.sum())), change)
 

@@ -25,13 +25,14 @@ from aifactory.buyplan.caveats import (
 from aifactory.buyplan.choose import Chosen, broken_first, choose_orders, quick_orders
 from aifactory.buyplan.compare import Resolve, api_frame, comparisons_frame
 from aifactory.buyplan.dimensions import cost_by_frame
-from aifactory.buyplan.duties import governance_frame, hosted_cases
+from aifactory.buyplan.duties import governance_frame, hosted_cases, not_waiting
 from aifactory.buyplan.examine import ExamineBasis
 from aifactory.buyplan.excluded import Cells
 from aifactory.buyplan.futures import FuturesBasis, futures_basis, problem_of, stream_paths
 from aifactory.buyplan.gangs import gang_sentences
-from aifactory.buyplan.governance import covered_sentence, decision_sentence, hosted_first
+from aifactory.buyplan.governance import covered_sentence, decision_sentence, hosted_first, signed_now
 from aifactory.buyplan.hosted import Hosted, hosted_option, in_order
+from aifactory.buyplan.hourly import leaving_sentences, rented_sentences
 from aifactory.buyplan.job_capacity import JOB_QUEUE
 from aifactory.buyplan.keep import earlier_steps
 from aifactory.buyplan.launches import demand_paths, launching_in, put_off
@@ -364,8 +365,11 @@ def _decision(
     barred = chosen is not None and chosen.bars_all
     held = case.placed.accelerators.sum(axis=1).max()
     bound, rented = chosen.bound if chosen else (), bool(np.isfinite(case.offers.on_demand).any())
-    asked = decision_sentence(orders, roi, case.plan, first, held, barred=barred, bound=bound, rented=rented)
-    return asked + covered_sentence(case.streams.table, case.streams.not_sized)
+    now, tested = signed_now(orders), hosted_cases(first, hosted.table if asked else pd.DataFrame())
+    told = decision_sentence(
+        orders, roi, case.plan, first, held, barred=barred, bound=bound, rented=rented, anyway=not_waiting(now, tested)
+    )
+    return told + covered_sentence(case.streams.table, case.streams.not_sized)
 
 
 def report(
@@ -394,7 +398,8 @@ def report(
     known = {"orders": orders, "bands": bands, "options": options, "accelerators": accelerators}
     fleet = fleet_frame(case, answer)
     first = [*example_sentences(case, answer, MUCH_EXAMPLE), *(chosen.limits if chosen else [])]
-    warnings = surplus_sentences(fleet) + warnings_list(case, answer, **known, pools=pools, installed=installed)
+    warnings = [*rented_sentences(fleet, options), *surplus_sentences(fleet), *leaving_sentences(fleet, pools)]
+    warnings += warnings_list(case, answer, **known, pools=pools, installed=installed)
     return BuyPlan(
         need=need_frame(case.streams),
         pools=pools,

@@ -108,7 +108,7 @@ def chart_break_even(ws: Workspace, plan: BuyPlan) -> Figure | Block:
     if len(shares):
         best = shares.iloc[0]
         name = OPTION_NAMES[best["purchase_option"]].lower()
-        title = f"{accelerator} in {region}: {name} pays above {pct(best['break_even_utilization'])} of the hours"
+        title = f"{accelerator} in {region}: {name} pays above {pct(best['break_even_utilization'])} of the hours against on demand"
     return figure(
         charts.scatter_curve(
             lines,

@@ -234,7 +234,7 @@ def table_units(ws: Workspace, plan: BuyPlan) -> Block:
     }
     note = (
         "Units and money of a month of 730 hours at the demand of the period, on this plan's terms, in the mean of the horizon: of what retires before, units and money are few, their ratio is not. Demand grows, so the horizon costs more than so many such months. "
-        "The bill today lacks the hidden cost centres; the average holds all, with pay and cost centres as in the mean of the horizon, rises included. One more unit runs on rented hours, with their people and storage, at the same pay. "
+        "The bill today lacks the hidden cost centres; the average holds all, with pay and cost centres as in the mean of the horizon, rises included. One more unit runs on rented hours, with their people and storage, at the same pay. Hosted is the price of the model alone: cost centres, rework and contingency, which the average holds, stay; the policies below compare like with like. "
         + bought_before(ws)
         + "Carbon: rated power of all hours paid for, times PUE (1 in the field), at the mean intensity of the region, without making the hardware."
         + no_power(plan.cost_by)

@@ -356,7 +356,7 @@ def financing_section(plan: BuyPlan) -> Block:
     where = ", depending on accelerator and region" if " to " in pays else ""
     return section(
         question,
-        f"The cheapest commitment pays above {pays} of the hours{where}. "
+        f"The cheapest commitment pays above {pays} of the hours{where}, against hours on demand. "
         f"Prices are kept at today's level; {falls}{already}{last_nodes(plan.orders)}",
     )
 
@@ -374,7 +374,7 @@ def table_options(ws: Workspace, plan: BuyPlan) -> Block:
         "usd_per_accelerator_hour": Col("USD per hour, list", "usd_hour"),
         "usd_per_accelerator_hour_effective": Col("All in", "usd_hour"),
         "usd_per_used_hour": Col("Per used hour", "usd_hour"),
-        "break_even_utilization": Col("Pays above", "pct0"),
+        "break_even_utilization": Col("Pays above, against on demand", "pct0"),
         "term_months": Col("Term, months", "int"),
         "lead_time_weeks": Col("Lead time, weeks", "int"),
         "as_of": Col("As of", "date"),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from aifactory.buyplan.duties import AFTER_TEST, HOSTED_TEST, ORDER
 from aifactory.buyplan.governance import DECISION_WINDOW_MONTHS
 from aifactory.buyplan.releases import COMMITMENT
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, group, section, table
-from aifactory.report.text import join_words, month_name, num, pct, plural, usd, usd_compact
+from aifactory.report.text import date_name, join_words, month_name, num, pct, plural, usd, usd_compact
 from aifactory.review import Review
 from aifactory.review.band_triggers import FIRED, by_date
 from aifactory.review.monthly import previous_month
@@ -201,7 +202,13 @@ def decisions_section(ws: Workspace, review: Review) -> Group:
         "unit": Col("Unit"),
         "compared_with": Col("Compared with"),
     }
-    dates = {"date": Col("Date", "date"), "event": Col("What"), "owner_role": Col("Who"), "kind": Col("Kind")}
+    dates = {
+        "date": Col("Date", "date"),
+        "event": Col("What"),
+        "owner_role": Col("Who"),
+        "kind": Col("Kind"),
+        "rule": Col("Rule"),
+    }
     top = moved.groupby("what", sort=False).head(5)
     return group(
         section("What is due, and what changed since last month?", answer),
@@ -265,6 +272,22 @@ def to_do(review: Review) -> str:
             f" It adds {usd_compact(usd[NEW])} within a year that was neither approved nor placed{_new_soon(review)}."
         )
     return text
+
+
+def waiting_for_test(review: Review) -> str:
+    """Orders of a plan made today that wait for a test of hosted models, in a sentence; "" where none does."""
+    dates = review.governance
+    waits = (
+        dates[(dates["kind"] == ORDER) & dates["rule"].astype("str").str.contains(AFTER_TEST)] if len(dates) else dates
+    )
+    if waits.empty:
+        return ""
+    ends = dates.loc[dates["event_id"] == HOSTED_TEST, "date"]
+    by = f", due {date_name(pd.Timestamp(ends.iloc[0]))}" if len(ends) else ""
+    return (
+        f" A plan made today tests hosted models first{by}: {len(waits):,} of its orders within a year {'wait' if len(waits) > 1 else 'waits'} "
+        "for it, also where an approved one for the same work is released; see the rules of the dates below."
+    )
 
 
 def _new_soon(review: Review) -> str:

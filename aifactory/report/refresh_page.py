@@ -21,7 +21,14 @@ from aifactory.report.blocks import (
     table,
 )
 from aifactory.report.inventory_page import input_warnings, price_warnings, status_of
-from aifactory.report.refresh_log import accuracy_section, decisions_section, drift_section, hardware_section, to_do
+from aifactory.report.refresh_log import (
+    accuracy_section,
+    decisions_section,
+    drift_section,
+    hardware_section,
+    to_do,
+    waiting_for_test,
+)
 from aifactory.report.refresh_money import (
     beside_plan,
     chargeback_section,
@@ -114,7 +121,7 @@ def finding(review: Review) -> str:
         text += f" {_bill_moved(review)}{_a_day(review)}"
     text += _off_plan(review) + _order_book(review)
     released = review.band_triggers[review.band_triggers["state"] == "fired"] if len(review.band_triggers) else ()
-    return text + (to_do(review) if len(released) else "")
+    return text + (to_do(review) + waiting_for_test(review) if len(released) else "")
 
 
 def _broken(review: Review) -> str:

@@ -36,6 +36,7 @@ def api_rows(**changes):
         "deprecation_date": pd.NaT,
         "source": "hand-made",
         "as_of": pd.Timestamp("2026-10-01"),
+        "confidence": "measured",
     }
     frame = pd.DataFrame([row | changes])
     return frame.astype({"deprecation_date": "datetime64[us]"})
@@ -241,6 +242,16 @@ def test_a_hosted_unit_has_the_mean_tokens_of_all_regions(tiny):
     streams = SimpleNamespace(table=pd.concat([one, two], ignore_index=True), units=units, months=case.streams.months, size=np.ones((months, 2)))  # fmt: skip
     api = api_frame(SimpleNamespace(streams=streams, plan=case.plan), api_rows(), "2026-10-31").set_index("use_case_id")
     assert api.loc["chat", "api_usd_per_unit"] == pytest.approx((500 * 0.1 + 100 * 0.2) / 1e6 * (0.75 + 2.5))
+    assert np.isnan(api.loc["chat", "next_times"])  # nobody else sells it
+    offers = [
+        api_rows(),
+        api_rows(provider="dear", input_usd_per_mtok=0.5, output_usd_per_mtok=1.0, confidence="claimed"),
+    ]
+    offers.append(api_rows(provider="dearer", input_usd_per_mtok=1.0, output_usd_per_mtok=2.0))
+    rows = api_frame(SimpleNamespace(streams=streams, plan=case.plan), pd.concat(offers), "2026-10-31").set_index(
+        "use_case_id"
+    )
+    assert (rows.loc["chat", "confidence"], rows.loc["chat", "next_times"]) == ("measured", pytest.approx(5.0))
 
 
 @pytest.mark.parametrize(

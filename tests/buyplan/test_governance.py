@@ -25,7 +25,7 @@ from aifactory.buyplan.caveats import (
     warnings_list,
     with_open_decisions,
 )
-from aifactory.buyplan.duties import governance_frame
+from aifactory.buyplan.duties import governance_frame, not_waiting
 from aifactory.buyplan.governance import (
     decision_sentence,
     hosted_first,
@@ -86,6 +86,26 @@ def test_decision_names_amount_date_and_return(tiny):
         "Approve USD 140,160 of commitments with the first order by November 2026: 8 acc (reserved, 1 year). "
         "The plan costs USD 280,320 over 12 months and has an NPV of USD 981,120 in the expected scenario."
     )
+
+
+def test_what_waits_for_no_test_is_signed_whatever_it_shows(tiny):
+    """Of two orders one is for work that no model serves: the decision says so, and asks for the other only if the test is failed."""
+    case = tiny()
+    answer, orders = solved(case)
+    both = pd.concat([orders, orders.assign(accelerator_id="edge", commitment_usd=10_000.0)], ignore_index=True)
+    first, roi = "Test hosted models first.", roi_frame(case, answer)
+    told = decision_sentence(both, roi, case.plan, first, anyway=both.iloc[[1]])
+    assert told.startswith(
+        "Test hosted models first. Approve USD 10,000 whatever it shows, for work that could not stay there, with the first order by November 2026: "
+        "8 edge (reserved, 1 year). If they fail it: approve USD 140,160 more of commitments with the first order by November 2026: 8 acc (reserved, 1 year). The plan costs"
+    )
+    waits = decision_sentence(both, roi, case.plan, first, anyway=both.iloc[:0])
+    assert "If they fail it: approve USD 150,160 of commitments" in waits and "whatever" not in waits
+    none = decision_sentence(both, roi, case.plan, first, anyway=both)
+    assert none.startswith("Test hosted models first. Approve USD 150,160 of commitments")
+    work = both.assign(serves=["chat 100 %", "vision 100 %"])
+    assert not_waiting(work, ["chat"])["accelerator_id"].tolist() == ["edge"]
+    assert len(not_waiting(work, None)) == 2 and not_waiting(work, []).empty
 
 
 def test_growth_is_released_on_triggers_not_signed(tiny):
@@ -277,10 +297,11 @@ def test_hardware_that_is_no_longer_sold_new_is_named_with_what_is_ordered():
     orders = pd.DataFrame(
         rows, columns=["accelerator_id", "purchase_option", "accelerators", "order_month", "commitment_usd"]
     )
-    orders = orders.assign(source="quote", as_of="2026-10-01")
+    orders = orders.assign(source="quote", as_of="2026-10-01", sku="8-way server, refurbished")
     (told,) = sale_sentences(orders, ends)
     assert told.startswith(
-        "old has not been sold new since 2024-02 (vendor page, 2026-02-01), and 12 of them are ordered for USD 1,000:"
+        "old has not been sold new since 2024-02 (vendor page, 2026-02-01), and 12 of them are ordered for USD 1,000, "
+        "offered as 8-way server, refurbished: what is delivered is stock or has been used."
     )
     bound = orders.assign(provider="shop", confidence=["assumed", "measured", "claimed", "assumed"])
     first, *prices = before_signing(bound, ends, *EVEN)

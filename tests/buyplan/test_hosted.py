@@ -22,7 +22,7 @@ def api(usd, retires=pd.NaT, reason=""):
     return pd.DataFrame({
         "use_case_id": ["chat", "train"], "api_model": ["m", None], "provider": ["host", None],
         "api_usd_per_unit": [usd, np.nan], "retires": pd.to_datetime([retires, pd.NaT]), "reason": [reason, "no model named"],
-        "source": ["page", None], "as_of": pd.to_datetime(["2026-10-01", None]),
+        "source": ["page", None], "as_of": pd.to_datetime(["2026-10-01", None]), "confidence": ["measured", None], "next_times": [1.2, np.nan],
     })  # fmt: skip
 
 
@@ -160,6 +160,11 @@ def test_what_the_optimiser_says_stands_for_the_comparison(tiny):
     assert (
         f"{money(found.plan_usd)} of {money(found.plan_usd)} of present value, weighed for risk (prices of host, 2026-10-01)"
         in found.first_sentence()
+    )
+    claimed = replace(found, table=found.table.assign(confidence="claimed", next_times=6.04))
+    assert (
+        "(prices of host, 2026-10-01, not verified; the next seller asks up to 6.0 times as much)"
+        in claimed.first_sentence()
     )
     saved = found.plan_usd - found.hosted_usd
     assert found.first_sentence(plan_usd=saved * 99) and found.first_sentence(plan_usd=saved * 101) == ""

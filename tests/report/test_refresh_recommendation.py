@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aifactory.report.refresh_log import _beaten, _recommendation, to_do
+from aifactory.buyplan.duties import AFTER_TEST, HOSTED_TEST
+from aifactory.report.refresh_log import _beaten, _recommendation, to_do, waiting_for_test
 from aifactory.report.refresh_money import _furthest, _laid_out, beside_plan, to_the_cent
 from aifactory.report.refresh_page import _state, finding
 from aifactory.report.refresh_triggers import _next_steps, _pools_answer, _steps_answer, _within_reach
@@ -20,7 +21,9 @@ def review(*rows):
     names = ["action", "accelerators", "approved_month", "today_month", "approved_usd", "today_usd"]
     frame = pd.DataFrame([dict(zip(names, row, strict=True)) for row in rows], columns=names)
     frame = frame.assign(region="eu", accelerator_id="h100", purchase_option="lease")
-    return SimpleNamespace(recommendation=frame, band_triggers=step("quiet"), period="2026-10")
+    return SimpleNamespace(
+        recommendation=frame, band_triggers=step("quiet"), period="2026-10", governance=pd.DataFrame()
+    )
 
 
 def step(state, order_month="2027-07"):
@@ -32,7 +35,7 @@ def against(**more):
     """A review without a plan, a bill or orders."""
     names = ("variance", "plan_variance", "recommendation", "band_triggers", "guardrails", "changes")
     facts = dict.fromkeys(names, pd.DataFrame()) | {"status": "act", "reason": "1 order released", "period": "2026-10"}
-    return SimpleNamespace(**facts | more)
+    return SimpleNamespace(**{"governance": pd.DataFrame()} | facts | more)
 
 
 def test_a_plan_made_today_does_not_count_what_is_paid():
@@ -346,3 +349,22 @@ def test_a_released_step_whose_load_fell_again_is_told():
     text = _steps_answer(ws, SimpleNamespace(band_triggers=rows))
     assert "demand has fallen below the trigger of 2 orin in eu again: wait with the order, or decide why not" in text
     assert "again" not in _steps_answer(ws, SimpleNamespace(band_triggers=rows.iloc[1:]))
+
+
+def test_orders_that_wait_for_a_test_of_hosted_models_are_told_beside_those_released():
+    """Released by demand, and yet not to be signed: the plan of the same month asks for the test first."""
+    waits = f"firm {AFTER_TEST}"
+    dates = pd.DataFrame(
+        [("2026-11-06", "order", waits, "order|a"), ("2026-12-07", "order", f"on this date, {waits}", "order|b"),
+         ("2026-11-01", "order", "firm on approval of the plan", "order|c"), ("2026-12-16", "decision due", "before", HOSTED_TEST)],
+        columns=["date", "kind", "rule", "event_id"],
+    )  # fmt: skip
+    told = waiting_for_test(SimpleNamespace(governance=dates))
+    assert told.startswith(
+        " A plan made today tests hosted models first, due 16 December 2026: 2 of its orders within a year wait for it"
+    )
+    assert "1 of its orders within a year waits for it" in waiting_for_test(
+        SimpleNamespace(governance=dates.iloc[[0, 2]])
+    )
+    assert waiting_for_test(SimpleNamespace(governance=dates.iloc[[2]])) == ""
+    assert waiting_for_test(SimpleNamespace(governance=dates.iloc[:0])) == ""
