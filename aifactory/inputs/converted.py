@@ -12,10 +12,12 @@ from aifactory.inputs.findings import Finding
 from aifactory.inputs.money import EXACT
 
 MONEY = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
+#: Column of a converted bill: the currency that charges were made in, missing where that is ours.
+CONVERTED_FROM = "converted_from"
 
 
 def in_dollars(billing: pd.DataFrame, rates: Sequence[ExchangeRate]) -> tuple[pd.DataFrame, list[Finding]]:
-    """Charges of other currencies in US dollars, amount by amount, exactly; and a finding for each rate used.
+    """Charges of other currencies in US dollars, amount by amount, exactly, with `CONVERTED_FROM`; and a finding for each rate used.
 
     Amounts in USD = amount x rate of the month of the invoice. Charges without a rate stay as they are.
 
@@ -26,14 +28,14 @@ def in_dollars(billing: pd.DataFrame, rates: Sequence[ExchangeRate]) -> tuple[pd
     other = billing.loc[billing["BillingCurrency"] != OURS, ["BillingCurrency", "invoice_month"]]
     if other.empty:
         return billing, []
-    billing, used = billing.copy(), {}
+    billing, used = billing.assign(**{CONVERTED_FROM: None}), {}
     for (currency, month), rows in other.groupby(["BillingCurrency", "invoice_month"]):
         rate = rate_of(rates, currency, month)
         if rate is None:
             continue
         for name in MONEY:
             billing.loc[rows.index, name] = _times(billing.loc[rows.index, name], rate.usd)
-        billing.loc[rows.index, "BillingCurrency"] = OURS
+        billing.loc[rows.index, ["BillingCurrency", CONVERTED_FROM]] = OURS, currency
         used.setdefault((currency, rate.from_month), (rate, []))[1].append((month, len(rows)))
     return billing, [_told(rate, months) for rate, months in used.values()]
 

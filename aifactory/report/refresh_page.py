@@ -53,6 +53,7 @@ from aifactory.report.text import (
 )
 from aifactory.review import Review
 from aifactory.review.build import COST, COST_NOW
+from aifactory.review.exchange import exchange_effects
 from aifactory.review.guardrails import BREACH, FLOOR
 from aifactory.review.monthly import previous_month
 from aifactory.review.order_log import KIND
@@ -95,7 +96,7 @@ def refresh_head(ws: Workspace, review: Review) -> Group:
         period=ws.period,
         as_of=ws.as_of,
         status=status_of(ws),
-        finding=finding(review),
+        finding=finding(review) + exchange_sentence(ws),
         kpis=_kpis(review),
         chart=chart_variance(ws, review) if len(review.variance) else None,
         deciders=[
@@ -304,12 +305,21 @@ def variance_section(ws: Workspace, review: Review) -> Group:
     moved = f"The bill moved by {usd(total, 0)}; {big['use_case_id']} alone by {usd(big['difference_usd'], 0)}."
     if abs(big["difference_usd"]) < HALF_A_DOLLAR:
         moved = "Neither the bill nor the part of any use case moved."
-    answer = f"{moved} More volume at steadier pools shows as volume up and utilisation down. {_ranges(review)}{beside_plan(review.plan_variance)}"
+    answer = f"{moved} More volume at steadier pools shows as volume up and utilisation down. {_ranges(review)}{exchange_sentence(ws)}{beside_plan(review.plan_variance)}"
     columns = {"use_case_id": Col("Use case"), "base_usd": Col("Last month, USD", "usd0"), "actual_usd": Col("This month, USD", "usd0"), "difference_usd": Col("Difference", "usd0"),
                **{cause: Col(readable(cause), "usd0") for cause in ALL_CAUSES}}  # fmt: skip
     against_last = table(_with_total(rows), caption="Cost variance against last month, by cause", source=f"{BILL}; {DEMAND}", as_of=ws.as_of, columns=columns,
                          note="Efficiency is work per unit, utilisation paid hours per work, mix other accelerators or regions at last month's prices, price other prices or terms (more by the hour, less reserved) of the same ones in the same region; a hosted model is paid by work and has no utilisation; other what no use case explains (unused commitment, charges without a use case, storage, tax, credits). Pools without a team count for the use cases known to work there, by hours in use, as in the chargeback.")  # fmt: skip
     return group(section(question, answer), against_last, *_against_plan(ws, review, columns))
+
+
+def exchange_sentence(ws: Workspace) -> str:
+    """How far exchange rates alone moved the bill, which stands under price; nothing where none moved it."""
+    effects = exchange_effects(ws)
+    if abs(effects["effect_usd"].sum()) < HALF_A_DOLLAR:
+        return ""
+    rates = join_words(f"{row.currency} {row.usd_before:g} to {row.usd_now:g}" for row in effects.itertuples())
+    return f" Exchange rates alone moved the bill by {usd_compact(effects['effect_usd'].sum())} (USD for one {rates}), told under price and, of charges that no use case explains, under other."
 
 
 def _ranges(review: Review) -> str:

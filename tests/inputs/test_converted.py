@@ -90,6 +90,7 @@ def test_each_amount_is_multiplied_exactly_and_dollars_are_left_alone(amounts, r
     stated = ExchangeRate(currency="EUR", from_month="2026-10", usd=rate, source="test", as_of="2026-10-01")
     found, findings = in_dollars(table, [stated])
     assert found.loc[0::2, "BilledCost"].tolist() == [value * rate for value in amounts]
-    assert found.loc[1::2].equals(table.loc[1::2]) and len(findings) == 1
+    assert found.loc[1::2].drop(columns=CONVERTED_FROM).equals(table.loc[1::2]) and len(findings) == 1
+    assert found[CONVERTED_FROM].tolist() == ["EUR", None] * len(amounts)
     same, none = in_dollars(table, [])
     assert same.equals(table) and none == []
