@@ -5,6 +5,7 @@
 | unsorted stamps | sorted, with a warning |
 | two rows for one stamp | their mean counts, with a warning: a double delivery is no peak |
 | missing stamps or empty `y` | filled from the season before, never scored, with a warning |
+| empty `y` before the first value | left out, with a warning |
 | more than half of the grid missing | refused |
 | stamps with an offset (daylight saving) | hours count in UTC, days and weeks in local dates |
 | local hours without an offset | the hour that the clock skips is a gap, the one it repeats a double stamp |
@@ -261,6 +262,8 @@ def on_grid(file: str, name: str, part: pd.DataFrame, step: pd.Timedelta, season
     if len(double):
         warnings.append(f"stamps given before in {named_rows(double['row'])}: the mean of each stamp counts")
     merged = part.groupby("ds").agg(y=("y", "mean"), row=("row", "first"))
+    merged, told = _from_first_value(merged)
+    warnings += told
     first, last = merged.index[0], merged.index[-1]
     months = (last.year - first.year) * 12 + last.month - first.month
     length = (months if step == MONTH else int((last - first) / step)) + 1
@@ -279,6 +282,16 @@ def on_grid(file: str, name: str, part: pd.DataFrame, step: pd.Timedelta, season
     stamps, values, observed, rows = grid.index[start:], values[start:], observed[start:], rows[start:]
     warnings += [*_value_warnings(values, rows, season), *_shift_warnings(values, stamps, rows, season)]
     return Series(name, stamps, values, observed, rows, tuple(warnings))
+
+
+def _from_first_value(merged: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Rows from the first with a value on: before it was no series yet, and later seasons do not tell what it would have been."""
+    known = np.flatnonzero(merged["y"].notna().to_numpy())
+    if not len(known) or known[0] == 0:
+        return merged, []
+    return merged.iloc[known[0] :], [
+        f"no value before the first one, in {named_rows(merged['row'].iloc[: known[0]])}: {LEFT_OUT}"
+    ]
 
 
 def _on_steps(file: str, part: pd.DataFrame, step: pd.Timedelta) -> tuple[pd.DataFrame, list[str]]:

@@ -28,11 +28,13 @@ def in_dollars(billing: pd.DataFrame, rates: Sequence[ExchangeRate]) -> tuple[pd
     other = billing.loc[billing["BillingCurrency"] != OURS, ["BillingCurrency", "invoice_month"]]
     if other.empty:
         return billing, []
-    billing, used = billing.assign(**{CONVERTED_FROM: None}), {}
+    billing, used = billing.copy(), {}
     for (currency, month), rows in other.groupby(["BillingCurrency", "invoice_month"]):
         rate = rate_of(rates, currency, month)
         if rate is None:
             continue
+        if CONVERTED_FROM not in billing:
+            billing[CONVERTED_FROM] = None
         for name in MONEY:
             billing.loc[rows.index, name] = _times(billing.loc[rows.index, name], rate.usd)
         billing.loc[rows.index, ["BillingCurrency", CONVERTED_FROM]] = OURS, currency

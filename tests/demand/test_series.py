@@ -63,6 +63,17 @@ def test_empty_values_are_missing(tmp_path):
     assert any("no value in row 61" in text for text in series.warnings)
 
 
+def test_a_series_begins_with_its_first_value(tmp_path):
+    """Twelve empty hours first: no later season is copied there, and the rest is what the file without them says."""
+    values = [*[""] * 12, *map(str, range(100, 160))]
+    series, alone = only(written(tmp_path, hours(72), values)), only(written(tmp_path, hours(72)[12:], values[12:]))
+    assert series.values.tolist() == alone.values.tolist() == list(range(100, 160))
+    assert series.observed.all() and list(series.stamps) == list(alone.stamps)
+    assert any(
+        "no value before the first one, in rows 2, 3, 4, 5, 6 and 7 more: left out" in text for text in series.warnings
+    )
+
+
 def test_a_gap_that_is_most_of_the_series_is_refused(tmp_path):
     with pytest.raises(InputError, match="are missing"):
         read_series(written(tmp_path, [*hours(20), "2205-01-01T00:00:00"], range(21)), "h")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from aifactory.errors import InputError
 from aifactory.inputs.check import check_workspace
-from aifactory.inputs.converted import in_dollars
+from aifactory.inputs.converted import CONVERTED_FROM, in_dollars
 from aifactory.inputs.exchange_rates import ExchangeRate
 from aifactory.inputs.importers.command import Target, import_files
 from aifactory.inputs.workspace import load_workspace
