@@ -101,6 +101,7 @@ def hardware_section(ws: Workspace, review: Review) -> Group:
             if len(undecided)
             else "; a decision is logged for each."
         )
+        answer += still_needed(worst)
     columns = {
         "verdict": Col("Verdict"),
         "pool_id": Col("Pool"),
@@ -110,6 +111,8 @@ def hardware_section(ws: Workspace, review: Review) -> Group:
         "usd_month": Col("USD a month", "usd0"),
         "usd_per_used_hour": Col("USD a used hour", "usd_hour"),
         "rented_usd_per_used_hour": Col("Rented", "usd_hour"),
+        "installed": Col("Installed", "int"),
+        "needed_next": Col("Plan needs of the kind", "int"),
         "decision": Col("Decision logged"),
     }
     note = (
@@ -121,6 +124,18 @@ def hardware_section(ws: Workspace, review: Review) -> Group:
     caption = "Pools to retire and to watch"
     return group(
         section(question, answer), table(shown, caption=caption, columns=columns, note=note, max_rows=ROWS, **facts)
+    )
+
+
+def still_needed(worst: pd.DataFrame) -> str:
+    """Pools to retire of a kind that a plan made now needs in the same region, in a sentence; "" without any."""
+    rows = worst[worst["needed_next"] > 0]
+    if rows.empty:
+        return ""
+    named = [f"{row.pool_id} ({row.needed_next:,.0f} {row.accelerator_id})" for row in rows.itertuples()]
+    return (
+        f" A plan made now needs accelerators of the same kind there next month for {join_words(named)}: let its work onto these pools "
+        "before others are rented or bought, and retire what stays idle."
     )
 
 

@@ -132,7 +132,7 @@ def build_review(
     accuracy = forecast_accuracy(ws, inventory, whole, earlier)
     followed = approved if len(approved) else whole  # where all stays hosted, that is the plan
     to_date = roi_to_date(ws, inventory, followed, hosted_until(whole))
-    hardware, users = judge_hardware(ws, inventory), pool_teams(ws)
+    hardware, users = judge_hardware(ws, inventory, buy_plan and buy_plan.fleet), pool_teams(ws)
     status, reason = without_plan(*judge(rails, triggers, steps)) if whole.empty else judge(rails, triggers, steps)
     return Review(
         period=ws.period,

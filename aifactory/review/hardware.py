@@ -37,13 +37,16 @@ OWNER = "head of platform"
 PLACE = ["pool_id", "accelerator_id", "region"]
 COLUMNS = ["pool_id", "region", "accelerator_id", "purchase_option", "installed", "utilization_mean", "months_below",
            "months_measured", "slope_per_month", "usd_month", "used_hours", "usd_per_used_hour", "rented_usd_per_used_hour",
-           "dearer_share", "idle_usd_month", "support_ends", "verdict", "reason", "decision", "owner_role"]  # fmt: skip
+           "dearer_share", "idle_usd_month", "support_ends", "verdict", "reason", "decision", "owner_role", "needed_next"]  # fmt: skip
 PLATFORM_COLUMNS = ["accelerator_id", "pools", "installed", "utilization_mean", "usd_month", "usd_per_used_hour",
                     "to_retire", "to_watch", "support_ends", "support_source"]  # fmt: skip
 
 
-def judge_hardware(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
-    """Verdict on every pool with readings in the month, the worst first, columns `COLUMNS`."""
+def judge_hardware(ws: Workspace, inventory: Inventory, fleet: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Verdict on every pool with readings in the month, the worst first, columns `COLUMNS`.
+
+    needed_next: accelerators of its kind that a plan made now (its `fleet`) needs in the region in its first month; NaN without a plan.
+    """
     pools = inventory.pools.reset_index(drop=True)
     if pools.empty:
         return pd.DataFrame(columns=COLUMNS)
@@ -68,6 +71,7 @@ def judge_hardware(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
     table["needed"] = one_node_a_site(ws, pools)
     verdicts = [_verdict(row, ws) for row in table.itertuples(index=False)]
     table[["verdict", "reason"]] = verdicts
+    table["needed_next"] = _needed_next(table, fleet)
     table["decision"] = [_logged(ws.table("decisions"), name) for name in table["pool_id"]]
     rank = table["verdict"].map({RETIRE: 0, WATCH: 1, KEEP: 2})
     worst = table.assign(owner_role=OWNER, rank=rank).sort_values(["rank", "utilization_mean", "pool_id"])
@@ -122,6 +126,15 @@ def _history(ws: Workspace) -> pd.DataFrame:
         below = int((values < ws.plan.deprecate_below_utilization).sum())
         rows.append((*place, below, int(recent.sum()), slope, float(values.mean()) if len(values) else np.nan))
     return pd.DataFrame(rows, columns=[*PLACE, "months_below", "months_measured", "slope_per_month", "mean_of_months"])
+
+
+def _needed_next(pools: pd.DataFrame, fleet: pd.DataFrame | None) -> np.ndarray:
+    if fleet is None or fleet.empty:
+        return np.full(len(pools), np.nan)
+    first = fleet[(fleet["scenario"] == "expected") & (fleet["month"] == fleet["month"].min())]
+    kind = ["region", "accelerator_id"]
+    needed = first.groupby(kind)["accelerators"].sum()
+    return needed.reindex(pd.MultiIndex.from_frame(pools[kind])).fillna(0.0).to_numpy(dtype=float)
 
 
 def _ends(ws: Workspace) -> dict[str, tuple[str, str]]:

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aifactory.review.hardware import judge_hardware, judge_platforms
+from aifactory.report.refresh_log import still_needed
+from aifactory.review.hardware import _needed_next, judge_hardware, judge_platforms
 
 CHIP = "nvidia-h100-sxm"
 
@@ -168,3 +169,19 @@ def test_no_readings_no_verdict(changed, road):
     table = judge_hardware(road.ws, empty)
     assert table.empty
     assert judge_platforms(road.ws, table).empty
+
+
+def test_what_a_plan_made_now_needs_of_the_kind_stands_beside_each_pool(road):
+    """40 of the kind next month in `us` and none in `eu`; other scenarios and months are not asked."""
+    rows = [
+        ("expected", "2026-11", "us", CHIP, 40),
+        ("expected", "2026-12", "us", CHIP, 90),
+        ("aggressive", "2026-11", "us", CHIP, 99),
+    ]
+    fleet = pd.DataFrame(rows, columns=["scenario", "month", "region", "accelerator_id", "accelerators"])
+    pools = pd.DataFrame({"region": ["us", "eu"], "accelerator_id": CHIP})
+    assert _needed_next(pools, fleet).tolist() == [40.0, 0.0]
+    assert np.isnan(_needed_next(pools, None)).all() and np.isnan(_needed_next(pools, fleet[:0])).all()
+    worst = pools.assign(pool_id=["here", "there"], needed_next=[40.0, 0.0])
+    assert f" next month for here (40 {CHIP}): let its work onto these pools" in still_needed(worst)
+    assert still_needed(worst.assign(needed_next=np.nan)) == ""
