@@ -14,7 +14,9 @@ from aifactory.inputs.csv_text import read_csv_text
 from aifactory.inputs.resources import data_dir
 from aifactory.serving.model_sizes import sizes_in
 from aifactory.serving.platforms import (
+    MEMORY_GB,
     WEIGHT_BYTES,
+    link_of,
     load_platforms,
     native_precision,
     peak_tflops,
@@ -76,8 +78,6 @@ SCENARIOS = frozenset({"offline", "server", "interactive", "singlestream", "conc
 OWN_RUNS = "own runs"
 LANGUAGE_TASKS = frozenset({"llm", "llm-reasoning", "llm-code", "vlm"})
 EPOCH_YEAR = 2025.0
-#: Memory of an accelerator whose specification does not say.
-MEMORY_GB = 64.0
 
 
 def read_table(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
@@ -401,7 +401,8 @@ def _hardware(d: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     note(d, llm & d["known_chip"] & s["memory_gb"].isna(), f"{MEMORY_GB:.0f} GB of memory")
     d["bandwidth"], d["tdp_w"] = s["memory_bw_gb_per_s"], s["tdp_w"].fillna(500.0)
     d["memory"] = s["memory_gb"].fillna(MEMORY_GB)
-    d["link"] = s["interconnect_gb_per_s"].fillna(16.0).clip(lower=8.0)
+    d["link"], told = link_of(s)
+    note(d, llm & (d["accelerators"] > 1) & (told != ""), told)
     d["vendor"] = s["vendor"].fillna("unknown")
     d["generation"], d["memory_type"] = s["generation"].fillna(d["chip"]), s["memory_type"].fillna("other")
     d["hbm"] = d["memory_type"] == "hbm"

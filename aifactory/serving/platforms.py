@@ -257,3 +257,19 @@ def peak_tflops(specifications: pd.DataFrame, precision: np.ndarray) -> np.ndarr
     of = {"fp4": fp4, "fp8": fp8, "int8": int8, "fp32": bf16 / 2}
     chosen = np.select([precision == name for name in of], list(of.values()), bf16)
     return chosen * specifications["achievable_share"].to_numpy(dtype=float)
+
+
+#: Memory of an accelerator whose specification does not say.
+MEMORY_GB = 64.0
+#: GB/s between accelerators, one direction, where no specification says: the median of 38 with stacked memory, a bus for others; the
+#: least that counts.
+HBM_LINK_GB_PER_S, BUS_GB_PER_S, LEAST_LINK_GB_PER_S = 424.0, 16.0, 8.0
+
+
+def link_of(specs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """GB/s between accelerators, the usual of their kind where none is known, and what to say of it where they have links of their own."""
+    known = specs["interconnect_gb_per_s"].astype("float64")
+    stacked = specs["memory_type"] == "hbm"
+    usual = known.where(known.notna(), np.where(stacked, HBM_LINK_GB_PER_S, BUS_GB_PER_S))
+    told = np.where(stacked & known.isna(), f"{HBM_LINK_GB_PER_S:.0f} GB/s between accelerators", "")
+    return usual.clip(lower=LEAST_LINK_GB_PER_S), pd.Series(told, index=specs.index)

@@ -1,9 +1,10 @@
 """Specifications by any name, and the peak a precision reaches."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from aifactory.serving.platforms import load_platforms, native_precision, peak_tflops, precision_class, resolve
+from aifactory.serving.platforms import link_of, load_platforms, native_precision, peak_tflops, precision_class, resolve
 
 
 @pytest.mark.parametrize(
@@ -92,3 +93,16 @@ def test_every_board_is_known_by_its_identifier_in_words():
     table = load_platforms()
     names = [name.replace("-", " ").upper() for name in table.index]
     assert resolve(names, [""] * len(names)) == list(table.index)
+
+
+def test_links_that_no_specification_states_are_those_of_their_kind_and_said():
+    """A chip with stacked memory is joined by links of its own; a card without is joined by its bus."""
+    specs = pd.DataFrame(
+        {"memory_type": ["hbm", "hbm", "gddr", "other"], "interconnect_gb_per_s": [450.0, np.nan, np.nan, 0.5]},
+        index=list("abcd"),
+    )
+    speed, told = link_of(specs)
+    assert speed.tolist() == [450.0, 424.0, 16.0, 8.0]
+    assert told.tolist() == ["", "424 GB/s between accelerators", "", ""]
+    stated = load_platforms().query("memory_type == 'hbm'")["interconnect_gb_per_s"].dropna()
+    assert stated.median() == 424.0 and len(stated) == 38
