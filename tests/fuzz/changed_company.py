@@ -18,6 +18,7 @@ TABLES = (
     "latency_histograms.parquet", "pools.csv", "prices.csv", "tenant_usage.parquet", "use_cases.csv",
 )  # fmt: skip
 OPTIONAL = ("account_map", "decisions", "demand_chain", "demand_what_ifs", "jobs", "latency_histograms", "pools", "tenant_usage", "commitments", "benchmarks")  # fmt: skip
+COUNTED = ("requests", "errors", "retries", "service_units", "input_tokens", "cached_input_tokens", "output_tokens")
 CLOCKS = {"demand_windows": "window_start_utc", "jobs": "submitted_utc", "pools": "window_start_utc", "billing": "ChargePeriodStart"}  # fmt: skip
 
 
@@ -80,22 +81,19 @@ def _fewer_regions(company: Company) -> str:
     return f"without regions {gone}"
 
 
+def scale_demand(table: pd.DataFrame, rows: object, factor: float) -> None:
+    """Multiply what the windows `rows` count; whole numbers stay whole."""
+    for column in COUNTED:
+        scaled = (table.loc[rows, column].astype("Float64") * factor).round(3 if column == "service_units" else 0)
+        table.loc[rows, column] = scaled.astype(table[column].dtype)
+
+
 def _scaled_demand(company: Company) -> str:
     table = company.tables["demand_windows"]
     which = company.some(company.use_cases, 6)
     factor = float(company.one(0.01, 0.1, 0.3, 3.0, 10.0, 40.0))
     rows = table["use_case_id"].isin(which)
-    for column in (
-        "requests",
-        "errors",
-        "retries",
-        "service_units",
-        "input_tokens",
-        "cached_input_tokens",
-        "output_tokens",
-    ):
-        scaled = (table.loc[rows, column].astype("Float64") * factor).round(0 if column != "service_units" else 3)
-        table.loc[rows, column] = scaled.astype(table[column].dtype)
+    scale_demand(table, rows, factor)
     done = table["requests"] - table["errors"]
     table.loc[rows & (table["service_units"] > done) & (done <= 0), "service_units"] = 0.0
     return f"demand of {which} x {factor}"
@@ -108,16 +106,7 @@ def _spikes(company: Company) -> str:
     if not len(rows):
         return ""
     hit = company.rng.choice(rows, max(len(rows) // 200, 1), replace=False)
-    for column in (
-        "requests",
-        "errors",
-        "retries",
-        "service_units",
-        "input_tokens",
-        "cached_input_tokens",
-        "output_tokens",
-    ):
-        table.loc[hit, column] = table.loc[hit, column] * 6
+    scale_demand(table, hit, 6.0)
     return f"bursts of {which}"
 
 

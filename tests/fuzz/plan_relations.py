@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from changed_company import Company, changed_company, read_company, write_company
+from changed_company import Company, changed_company, read_company, scale_demand, write_company
 
 from aifactory.benchmark import build_benchmark
 from aifactory.buyplan import BuyPlan, build_buy_plan
@@ -93,21 +93,7 @@ def _no_restrictions(company: Company) -> None:
 
 
 def _less_demand(company: Company) -> None:
-    table = company.tables["demand_windows"]
-    for column in (
-        "requests",
-        "errors",
-        "retries",
-        "service_units",
-        "input_tokens",
-        "cached_input_tokens",
-        "output_tokens",
-    ):
-        table[column] = (
-            (table[column].astype("Float64") * 0.7)
-            .round(0 if column != "service_units" else 3)
-            .astype(table[column].dtype)
-        )
+    scale_demand(company.tables["demand_windows"], slice(None), 0.7)
 
 
 def _no_spot(company: Company) -> None:
