@@ -107,7 +107,7 @@ def decision_sentence(
     amount, date = money(anyway["commitment_usd"].sum()), month_name(anyway["order_month"].min())
     rest = _own_decision(orders, roi, plan, held, why, apart=anyway)
     return (
-        f"{first} Approve {amount} whatever it shows, for work that could not stay there, with the first order by {date}: {_named(anyway)}. "
+        f"{first} Approve {amount} in any case, from {date} on: {_named(anyway)}. "
         f"If they fail it: {rest[0].lower()}{rest[1:]}"
     )
 

@@ -96,11 +96,11 @@ def test_what_waits_for_no_test_is_signed_whatever_it_shows(tiny):
     first, roi = "Test hosted models first.", roi_frame(case, answer)
     told = decision_sentence(both, roi, case.plan, first, anyway=both.iloc[[1]])
     assert told.startswith(
-        "Test hosted models first. Approve USD 10,000 whatever it shows, for work that could not stay there, with the first order by November 2026: "
+        "Test hosted models first. Approve USD 10,000 in any case, from November 2026 on: "
         "8 edge (reserved, 1 year). If they fail it: approve USD 140,160 more of commitments with the first order by November 2026: 8 acc (reserved, 1 year). The plan costs"
     )
     waits = decision_sentence(both, roi, case.plan, first, anyway=both.iloc[:0])
-    assert "If they fail it: approve USD 150,160 of commitments" in waits and "whatever" not in waits
+    assert "If they fail it: approve USD 150,160 of commitments" in waits and "in any case" not in waits
     none = decision_sentence(both, roi, case.plan, first, anyway=both)
     assert none.startswith("Test hosted models first. Approve USD 150,160 of commitments")
     work = both.assign(serves=["chat 100 %", "vision 100 %"])
